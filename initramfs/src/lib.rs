@@ -1,0 +1,11 @@
+//! The trusted code of cfs-host: everything that decides what boots.
+//!
+//! `/init` (`main.rs`) is this library's steps in order; the command line tool links the same library,
+//! so it refuses to stage what the initrd would refuse to boot, with the same code.
+
+pub mod claims;
+pub mod digest;
+pub mod disk;
+pub mod names;
+pub mod policy;
+pub mod section;

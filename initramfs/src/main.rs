@@ -1,0 +1,2 @@
+//! The boot.
+fn main() {}

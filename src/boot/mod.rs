@@ -1,0 +1,1 @@
+//! What firmware and loader read: ESP, entries, UKIs, EFI variables.

@@ -1,0 +1,1 @@
+//! One file per verb: arguments, the call of a flow, the print-out.

@@ -1,0 +1,1 @@
+//! Deployments on the disk: directory, origin, /etc and /var.

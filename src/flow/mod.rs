@@ -1,0 +1,3 @@
+//! The sequences of steps, one file each; nothing else knows the order.
+
+pub mod import;

@@ -1,0 +1,1 @@
+//! A disk from nothing: partitions, ESP, root file system.

@@ -1,0 +1,3 @@
+//! The `cfs-host` program.
+
+fn main() {}

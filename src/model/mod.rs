@@ -1,0 +1,8 @@
+//! Words of the domain, data only: nothing here reads, writes or decides.
+
+pub mod arch;
+pub mod reference;
+
+pub use cfs_init::claims::{Claims, Role, UkiId};
+pub use cfs_init::digest::Digest;
+pub use cfs_init::names::{DeploymentId, EntryName};

@@ -1,0 +1,1 @@
+//! Build side: an image becomes a sealed one.

@@ -1,0 +1,224 @@
+//! Files, directories and links, made to last.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{chown, symlink, FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{Error, Result, Sys};
+
+/// A file under a temporary name; [`NewFile::publish`] makes it appear whole or not at all.
+/// Dropped without that, it is removed.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+    published: bool,
+}
+
+impl NewFile {
+    /// The open file, for reading back and for ioctls.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The temporary name.
+    pub fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// fsync, rename, fsync of the directory.
+    pub fn publish(mut self, sys: &Sys) -> Result<()> {
+        sys.sync(&self.file, &self.temporary)?;
+        sys.rename(&self.temporary, &self.target)?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: the next run removes leftovers by their temporary name.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+impl Sys {
+    /// Starts a file that will be `target`, under a temporary name beside it (`.tmp-` + name + pid).
+    pub fn new_file(&self, target: &Path, mode: u32) -> Result<NewFile> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = target.with_file_name(format!(".tmp-{name}-{}", std::process::id()));
+        let file = self.step("create", &temporary, || {
+            let _ = fs::remove_file(&temporary);
+            OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&temporary)
+        })?;
+        Ok(NewFile { file, temporary, target: target.to_owned(), published: false })
+    }
+
+    /// Writes a whole file so that it appears complete and durable, or not at all.
+    pub fn write_file(&self, target: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+        let mut new = self.new_file(target, mode)?;
+        self.step("write", target, || new.write_all(bytes))?;
+        new.publish(self)
+    }
+
+    /// Creates an empty file of this size, sparse; fails if it exists.
+    pub fn create_sparse(&self, path: &Path, size: u64) -> Result<File> {
+        self.step("create", path, || {
+            let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+            file.set_len(size)?;
+            Ok(file)
+        })
+    }
+
+    /// Writes at an offset of an open file or block device.
+    pub fn write_at(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<()> {
+        self.step("write to", path, || file.write_all_at(bytes, offset))
+    }
+
+    /// fsync of an open file.
+    pub fn sync(&self, file: &File, path: &Path) -> Result<()> {
+        self.step("sync", path, || file.sync_all())
+    }
+
+    /// fsync of a directory: makes its names durable.
+    pub fn sync_dir(&self, path: &Path) -> Result<()> {
+        self.step("sync", path, || File::open(path)?.sync_all())
+    }
+
+    /// syncfs of the file system that holds `path`: one barrier for many objects.
+    pub fn sync_fs(&self, path: &Path) -> Result<()> {
+        self.step("sync the file system of", path, || Ok(rustix::fs::syncfs(File::open(path)?)?))
+    }
+
+    /// Renames and makes the new name durable.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.step("rename", to, || fs::rename(from, to))?;
+        self.sync_dir(parent(to))
+    }
+
+    /// Creates a directory; it may exist already.
+    pub fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        self.step("create directory", path, || {
+            fs::create_dir(path)?;
+            fs::set_permissions(path, Permissions::from_mode(mode))
+        })
+    }
+
+    /// Creates a symbolic link.
+    pub fn symlink(&self, content: &Path, link: &Path) -> Result<()> {
+        self.step("create link", link, || symlink(content, link))
+    }
+
+    /// Creates a hard link.
+    pub fn hard_link(&self, original: &Path, link: &Path) -> Result<()> {
+        self.step("link", link, || fs::hard_link(original, link))
+    }
+
+    /// Removes a file; it may be gone already.
+    pub fn remove_file(&self, path: &Path) -> Result<()> {
+        self.step("remove", path, || ignore_missing(fs::remove_file(path)))
+    }
+
+    /// Removes a directory and all below it; it may be gone already.
+    pub fn remove_dir_all(&self, path: &Path) -> Result<()> {
+        self.step("remove", path, || ignore_missing(fs::remove_dir_all(path)))
+    }
+
+    /// Owner, then mode (which chown may have cleared), then extended attributes of a file or directory.
+    pub fn set_metadata(
+        &self,
+        path: &Path,
+        owner: (u32, u32),
+        mode: Option<u32>,
+        xattrs: &[(&[u8], &[u8])],
+    ) -> Result<()> {
+        self.step("set the metadata of", path, || {
+            std::os::unix::fs::lchown(path, Some(owner.0), Some(owner.1))?;
+            if let Some(mode) = mode {
+                fs::set_permissions(path, Permissions::from_mode(mode))?;
+            }
+            for (name, value) in xattrs {
+                rustix::fs::lsetxattr(path, *name, value, rustix::fs::XattrFlags::empty())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives a file to an owner, following links.
+    pub fn chown(&self, path: &Path, uid: u32, gid: u32) -> Result<()> {
+        self.step("change the owner of", path, || chown(path, Some(uid), Some(gid)))
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+impl From<(&'static str, &Path, io::Error)> for Error {
+    fn from((operation, path, source): (&'static str, &Path, io::Error)) -> Self {
+        Error::Io { operation, path: path.to_owned(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{Fault, FaultPlan};
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all_whatever_step_fails() {
+        let count = {
+            let dir = tempfile::tempdir().unwrap();
+            let sys = Sys::real();
+            sys.write_file(&dir.path().join("f"), b"new", 0o600).unwrap();
+            sys.steps()
+        };
+        assert!(count >= 4);
+        for at in 1..=count {
+            let dir = tempfile::tempdir().unwrap();
+            let target = dir.path().join("f");
+            fs::write(&target, b"old").unwrap();
+            let sys = Sys::with_fault(FaultPlan { at, fault: Fault::Errno(28) });
+            let error = sys.write_file(&target, b"new", 0o600).unwrap_err();
+            assert!(error.to_string().contains("os error 28"), "{error}");
+            let content = fs::read(&target).unwrap();
+            assert!(content == b"old" || content == b"new");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "step {at} left something behind");
+        }
+    }
+
+    #[test]
+    fn mode_and_owner_are_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        Sys::real().write_file(&path, b"", 0o640).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+}
