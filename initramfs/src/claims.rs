@@ -179,7 +179,7 @@ mod tests {
         let hex = hex::encode(example().to_der().unwrap());
         assert_eq!(
             hex,
-            "3081860201010c0d686f73742d626f6f7461626c650c076578616d706c650201070420"
+            "3081860201010c0d686f73742d626f6f7461626c650c076578616d706c650201070420".to_owned()
                 + &"01".repeat(32)
                 + "30440420"
                 + &"02".repeat(32)

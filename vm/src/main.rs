@@ -1,1 +1,2 @@
+//! The harness program.
 fn main() {}
