@@ -4,8 +4,15 @@
 //! so it refuses to stage what the initrd would refuse to boot, with the same code.
 
 pub mod claims;
+pub mod cmdline;
 pub mod digest;
 pub mod disk;
+pub mod fallback;
+pub mod loader;
 pub mod names;
+pub mod objects;
 pub mod policy;
+pub mod refusal;
+pub mod rootfs;
 pub mod section;
+pub mod signature;
