@@ -1,6 +1,7 @@
 //! Words of the domain, data only: nothing here reads, writes or decides.
 
 pub mod arch;
+pub mod disk;
 pub mod reference;
 
 pub use cfs_init::claims::{Claims, Role, UkiId};
