@@ -26,8 +26,7 @@ pub fn populate(sys: &Sys, store: &Store, name: &str, entries: &[Entry], target:
         let place = target.join(relative);
         create(sys, store, &shown, node, &place)?;
         let mode = (!matches!(node, Node::Symlink(_))).then_some(stat.mode & 0o7777);
-        let xattrs: Vec<(&[u8], &[u8])> = stat.xattrs.iter().map(|(key, value)| (&key[..], &value[..])).collect();
-        sys.set_metadata(&place, (stat.uid, stat.gid), mode, &xattrs)?;
+        apply(sys, stat, mode, &place)?;
         if *node == Node::Directory {
             directories.insert(relative.to_owned());
         }
@@ -37,7 +36,12 @@ pub fn populate(sys: &Sys, store: &Store, name: &str, entries: &[Entry], target:
 
 /// Gives the directory itself the metadata that it has in the image.
 pub fn own(sys: &Sys, stat: &Stat, target: &Path) -> Result<()> {
-    Ok(sys.set_metadata(target, (stat.uid, stat.gid), Some(stat.mode & 0o7777), &[])?)
+    apply(sys, stat, Some(stat.mode & 0o7777), target)
+}
+
+fn apply(sys: &Sys, stat: &Stat, mode: Option<u32>, place: &Path) -> Result<()> {
+    let xattrs: Vec<(&[u8], &[u8])> = stat.xattrs.iter().map(|(key, value)| (&key[..], &value[..])).collect();
+    Ok(sys.set_metadata(place, (stat.uid, stat.gid), mode, &xattrs)?)
 }
 
 /// A plain name in a directory that this call created: so no link is ever followed.

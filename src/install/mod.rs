@@ -5,6 +5,7 @@
 //! Order: what was there is made unbootable, root file system, partition table, ESP last.
 
 pub mod disk;
+pub mod enroll;
 pub mod geometry;
 mod gpt_table;
 mod mtools;
@@ -18,6 +19,22 @@ pub enum Error {
     /// A durable operation failed.
     #[error(transparent)]
     Sys(#[from] crate::sys::Error),
+    /// Owners and attributes of files, and devices, are root's to write.
+    #[error("installing needs root: owners and modes of files are written; run it with sudo")]
+    NotRoot,
+    /// A key to enroll is missing.
+    #[error("cannot read the key update {name}.auth in {} or its secureboot/: {source}", directory.display())]
+    Key {
+        /// `PK`, `KEK` or `db`.
+        name: &'static str,
+        /// The key directory.
+        directory: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The image is for a machine that we do not know.
+    #[error("the image is for the architecture {0:?}; amd64 and arm64 can be installed")]
+    Architecture(String),
     /// The target is a file that exists.
     #[error("{} exists: name another file, or add --wipe to replace it", .0.display())]
     Exists(PathBuf),

@@ -33,6 +33,16 @@ impl Target {
             _ => Path::new("."),
         }
     }
+
+    /// The file names below which an installation to this target writes until it is done.
+    pub fn temporary_names(&self) -> Vec<String> {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        match self.kind {
+            TargetKind::Device => Vec::new(),
+            TargetKind::Raw => name(&self.path).into_iter().collect(),
+            TargetKind::Qcow2 => name(&self.path).into_iter().chain(name(&self.path.with_extension("raw"))).collect(),
+        }
+    }
 }
 
 /// Looks at the target and refuses what must not be overwritten.

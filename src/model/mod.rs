@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod disk;
 pub mod reference;
+pub mod status;
 
 pub use cfs_init::claims::{Claims, Role, UkiId};
 pub use cfs_init::digest::Digest;
