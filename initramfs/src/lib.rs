@@ -3,6 +3,7 @@
 //! `/init` (`main.rs`) is this library's steps in order; the command line tool links the same library,
 //! so it refuses to stage what the initrd would refuse to boot, with the same code.
 
+pub mod certificate;
 pub mod claims;
 pub mod cmdline;
 pub mod console;
@@ -22,6 +23,7 @@ pub mod names;
 pub mod objects;
 pub mod pass;
 pub mod policy;
+pub mod profile;
 pub mod record;
 pub mod refusal;
 pub mod rootfs;
