@@ -1,1 +1,7 @@
 //! What firmware and loader read: ESP, entries, UKIs, EFI variables.
+
+pub mod authenticode;
+pub mod cpio;
+pub mod init_program;
+pub mod pe;
+pub mod uki;
