@@ -64,7 +64,7 @@ impl Variable {
 
     /// UTF-16 texts, each ended by a NUL (`LoaderEntrySelected`, `LoaderEntries`).
     pub fn as_texts(&self) -> Option<Vec<String>> {
-        if self.value.len() % 2 != 0 {
+        if !self.value.len().is_multiple_of(2) {
             return None;
         }
         let units: Vec<u16> = self.value.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();

@@ -48,7 +48,7 @@ struct ToDisk {
     /// Check the image against this policy file too, not only against the policy that its own UKI carries
     #[arg(long, value_name = "FILE", conflicts_with = "keys")]
     policy: Option<PathBuf>,
-    /// The same with the policy of a key directory
+    /// The same with the policy of a key directory, and check UKI and loader against its db key
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
     /// Where to make the staging directory; beside a file, or in /var/tmp for a device, if absent
@@ -90,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let To::ToDisk(args) = args.to;
     let (json, sys, progress) = (args.json, Sys::real(), ui::progress::Progress::new());
     let say = |text: &str| progress.step(text);
-    let prepared = prepare(&args.try_into()?, &sys, &say)?;
+    let prepared = prepare(&args.into(), &sys, &say)?;
     if !json {
         progress.suspend(|| print!("{}", ui::install::plan(&prepared.plan)));
     }
@@ -103,12 +103,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl TryFrom<ToDisk> for Request {
-    type Error = anyhow::Error;
-
-    fn try_from(args: ToDisk) -> anyhow::Result<Self> {
-        let policy = args.policy.or_else(|| args.keys.map(|keys| keys.join("policy.json")));
-        Ok(Self {
+impl From<ToDisk> for Request {
+    fn from(args: ToDisk) -> Self {
+        Self {
             image: args.image,
             follow: args.target_imgref,
             target: args.target,
@@ -116,13 +113,14 @@ impl TryFrom<ToDisk> for Request {
             esp_size: args.esp_size,
             wipe: args.wipe,
             enroll_keys: args.enroll_keys,
-            policy,
+            policy: args.policy,
+            keys: args.keys,
             scratch: args.scratch,
             fetch: fetch::Options {
                 authfile: args.authfile,
                 insecure_transport: args.insecure_transport,
                 architecture: args.arch,
             },
-        })
+        }
     }
 }

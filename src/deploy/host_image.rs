@@ -2,7 +2,10 @@
 
 use std::io::Read;
 
+use cfs_init::policy::Policy;
+
 use super::{Error, Result};
+use crate::boot::uki::embedded_policy;
 use crate::image::{Node, Tree};
 use crate::model::arch::Arch;
 use crate::store::Store;
@@ -47,9 +50,19 @@ pub fn uki(tree: &Tree, store: &Store) -> Result<Uki> {
     }
 }
 
+/// What the UKI's `/init` obeys.
+pub fn policy(uki: &Uki) -> Result<Policy> {
+    embedded_policy(&uki.bytes).map_err(|source| Error::Uki { path: uki.path.clone(), source })
+}
+
+/// Where the signed loader lies in the image.
+pub fn loader_path(arch: &Arch) -> String {
+    format!("{LOADERS}/{}", arch.systemd_boot)
+}
+
 /// The signed loader.
 pub fn loader(tree: &Tree, store: &Store, arch: &Arch) -> Result<Vec<u8>> {
-    content(tree, store, &format!("{LOADERS}/{}", arch.systemd_boot), "it is added by cfs-host seal; seal the image again")
+    content(tree, store, &loader_path(arch), "it is added by cfs-host seal; seal the image again")
 }
 
 /// The system's name for people: `PRETTY_NAME`, or a plain word.
@@ -67,7 +80,9 @@ fn content(tree: &Tree, store: &Store, path: &str, hint: &'static str) -> Result
     let fail = |why: String| Error::Content { path: path.to_owned(), why };
     match tree.get(path) {
         Some((Node::Inline(bytes), _)) => Ok(bytes),
-        Some((Node::Object { size, .. }, _)) if size > MAX_BYTES => Err(fail(format!("it is larger than {MAX_BYTES} bytes"))),
+        Some((Node::Object { size, .. }, _)) if size > MAX_BYTES => {
+            Err(fail(format!("it is larger than {MAX_BYTES} bytes")))
+        }
         Some((Node::Object { digest, size }, _)) => {
             let object = store.object(&digest).map_err(|error| fail(error.to_string()))?;
             let mut bytes = Vec::with_capacity(size as usize);

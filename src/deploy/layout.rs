@@ -67,12 +67,7 @@ pub fn list(root: &Path) -> Vec<DeploymentId> {
 
 /// Writes a deployment so that it appears whole and durable, or not at all: temporary name, one barrier, rename.
 /// `fill_etc` fills the empty directory that it is given.
-pub fn write(
-    sys: &Sys,
-    root: &Path,
-    new: &Deployment<'_>,
-    fill_etc: &dyn Fn(&Path) -> Result<()>,
-) -> Result<PathBuf> {
+pub fn write(sys: &Sys, root: &Path, new: &Deployment<'_>, fill_etc: &dyn Fn(&Path) -> Result<()>) -> Result<PathBuf> {
     let temporary = root.join(DEPLOYMENTS).join(format!(".tmp-{}", new.id));
     sys.remove_dir_all(&temporary)?;
     let written = write_below(sys, &temporary, new, fill_etc).and_then(|()| {

@@ -17,6 +17,9 @@ pub enum Error {
     /// A durable operation failed.
     #[error(transparent)]
     Sys(#[from] crate::sys::Error),
+    /// The operator's policy or keys cannot be read.
+    #[error(transparent)]
+    Trust(#[from] crate::trust::Error),
     /// An object of the image cannot be read.
     #[error("cannot read the image's /{path}: {why}")]
     Content {
@@ -39,6 +42,14 @@ pub enum Error {
     /// More than one UKI.
     #[error("the image has a UKI for more than one kernel ({}): keep one kernel below /usr/lib/modules", .0.join(", "))]
     SeveralUkis(Vec<String>),
+    /// The image's UKI is none of ours.
+    #[error("the image's /{path} is not a UKI of cfs-host: {source}; seal the image again")]
+    Uki {
+        /// Path in the image.
+        path: String,
+        /// Why not.
+        source: crate::boot::uki::BadUki,
+    },
     /// An `origin.json` that this program does not understand.
     #[error("cannot read {}: {why}", path.display())]
     Origin {

@@ -110,7 +110,17 @@ pub(super) mod tests {
     #[test]
     fn the_fields_are_those_of_the_format() {
         let text = String::from_utf8(example().to_json()).unwrap();
-        for key in ["version", "reference", "manifestDigest", "configDigest", "image", "uki", "ukiPath", "deployedAt", "deployedBy"] {
+        for key in [
+            "version",
+            "reference",
+            "manifestDigest",
+            "configDigest",
+            "image",
+            "uki",
+            "ukiPath",
+            "deployedAt",
+            "deployedBy",
+        ] {
             assert!(text.contains(&format!("\"{key}\":")), "{key} in {text}");
         }
     }

@@ -47,7 +47,8 @@ fn apply(sys: &Sys, stat: &Stat, mode: Option<u32>, place: &Path) -> Result<()> 
 /// A plain name in a directory that this call created: so no link is ever followed.
 fn is_child_of_one(path: &Path, directories: &BTreeSet<PathBuf>) -> bool {
     let bytes = path.as_os_str().as_bytes();
-    let plain = bytes.split(|&byte| byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")) && !bytes.contains(&0);
+    let plain =
+        bytes.split(|&byte| byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")) && !bytes.contains(&0);
     plain && path.parent().is_some_and(|parent| directories.contains(parent))
 }
 
@@ -97,7 +98,7 @@ mod tests {
             (b"d".to_vec(), Node::Directory, stat(0o2750)),
             (b"d/f".to_vec(), Node::Inline(b"hello".to_vec()), stat(0o4755)),
             (b"d/l".to_vec(), Node::Symlink(b"../../elsewhere".to_vec()), plain.clone()),
-            (b"fifo".to_vec(), Node::Special { kind: 0o010000, rdev: 0 }, stat(0o600)),
+            (b"fifo".to_vec(), Node::Special { kind: 0o010000, rdev: 0 }, plain),
         ];
         populate(&Sys::real(), &store, "etc", &entries, dir.path()).unwrap();
         let file = std::fs::metadata(dir.path().join("d/f")).unwrap();
@@ -117,8 +118,7 @@ mod tests {
         let store = Store::open_or_create(&outside.path().join("store"), &Sys::real()).unwrap();
         let link = Node::Symlink(outside.path().as_os_str().as_bytes().to_vec());
         let plain = Stat { xattrs: vec![], ..stat(0o777) };
-        let entries =
-            [(b"l".to_vec(), link, plain.clone()), (b"l/f".to_vec(), Node::Inline(b"x".to_vec()), plain)];
+        let entries = [(b"l".to_vec(), link, plain.clone()), (b"l/f".to_vec(), Node::Inline(b"x".to_vec()), plain)];
         let error = populate(&Sys::real(), &store, "etc", &entries, dir.path()).unwrap_err();
         assert!(error.to_string().contains("etc/l/f"), "{error}");
         assert!(!outside.path().join("f").exists());

@@ -1,14 +1,20 @@
 //! May this image be deployed? The same check as at boot, by the same code, before anything is staged (rule 17).
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use base64::prelude::{Engine, BASE64_STANDARD};
-use cfs_init::policy::{Policy, Signer};
+use cfs_init::policy::Policy;
 use cfs_init::signature::{self, Verified};
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Result};
+use crate::boot::authenticode;
 use crate::model::{Digest, Role};
+use crate::trust::certificate::Certificate;
+use crate::trust::efi_auth::Variable;
+use crate::trust::keys::KeyDir;
+use crate::trust::policy_file::LoadedPolicy;
 
 /// The annotation that carries the image digest; with `.sig` appended, its signature.
 pub const BOOTABLE: &str = "composefs.merged.bootable.erofs.v1.fsverity-sha256-12";
@@ -33,18 +39,8 @@ pub struct Candidate<'a> {
 /// What the operator asks for beyond the image's own policy.
 #[derive(Clone, Debug)]
 pub struct Demand {
-    /// The product it must be.
-    pub product: String,
-    /// Who must have signed.
-    pub signers: Vec<Signer>,
-    /// How many of them.
-    pub threshold: u8,
-    /// Lower ones are refused.
-    pub minimum_security_version: u32,
-    /// Never these.
-    pub revoked_images: Vec<Digest>,
-    /// Whether a permissive UKI is refused.
-    pub enforce: bool,
+    policy: LoadedPolicy,
+    db: Option<Certificate>,
 }
 
 /// An image that the initrd of its own UKI would boot.
@@ -66,34 +62,55 @@ pub fn verify(candidate: &Candidate<'_>, demand: Option<&Demand>) -> Result<Seal
     };
     let own = check(candidate.policy, "the policy of its own UKI, as every boot would,")?;
     let verified = match demand {
-        Some(demand) if demand.enforce && !candidate.policy.enforces() => {
-            return Err(refused("its UKI is permissive, and your policy enforces".into()));
+        Some(demand) => {
+            let policy = demand.applied_to(candidate.policy);
+            if policy.enforces() && !candidate.policy.enforces() {
+                return Err(refused("its UKI is permissive, and your policy enforces".into()));
+            }
+            check(&policy, "your policy")?
         }
-        Some(demand) => check(&demand.applied_to(candidate.policy), "your policy")?,
         None => own,
     };
     Ok(Sealed { signature, verified })
 }
 
 impl Demand {
-    /// The image's policy with the operator's people, product and limits in it.
+    /// A policy file: the people, product and limits in it.
+    pub fn from_policy(file: &Path) -> Result<Self> {
+        Ok(Self { policy: LoadedPolicy::load(file)?, db: None })
+    }
+
+    /// A key directory: its policy, and its db key for what firmware starts.
+    pub fn from_keys(directory: &Path) -> Result<Self> {
+        let keys = KeyDir::new(directory);
+        let db = Certificate::load(&keys.secure_boot(Variable::Db, "crt"))?;
+        Ok(Self { policy: LoadedPolicy::load(&keys.policy())?, db: Some(db) })
+    }
+
+    /// Checks that a PE file of the image is signed by the key directory's db key.
+    pub fn verify_signed(&self, reference: &str, path: &str, pe: &[u8]) -> Result<()> {
+        let Some(db) = &self.db else { return Ok(()) };
+        let signer = authenticode::signer(pe, &[db.der().to_vec()]);
+        signer.map(drop).map_err(|error| {
+            let why = format!("its /{path} is not signed by the db key {}: {error}", db.name());
+            Error::Refused { reference: reference.to_owned(), why }
+        })
+    }
+
+    /// The operator's policy as the image's UKI would obey it.
     fn applied_to(&self, policy: &Policy) -> Policy {
-        Policy {
-            product: self.product.clone(),
-            signers: self.signers.clone(),
-            threshold: self.threshold,
-            minimum_security_version: self.minimum_security_version,
-            revoked_images: self.revoked_images.clone(),
-            ..policy.clone()
-        }
+        self.policy.complete(policy.uki_id, &policy.cmdline, policy.files.clone())
     }
 }
 
 /// The signature that the image carries for exactly this digest.
 fn sealed_signature(candidate: &Candidate<'_>) -> std::result::Result<Vec<u8>, String> {
     let annotations = candidate.annotations;
-    let claimed = annotations.get(BOOTABLE).ok_or("it is not sealed (no image digest in its manifest); run cfs-host seal on it")?;
-    let signature = annotations.get(&format!("{BOOTABLE}.sig")).ok_or("its image digest is not signed; run cfs-host seal on it")?;
+    let claimed = annotations
+        .get(BOOTABLE)
+        .ok_or("it is not sealed (no image digest in its manifest); run cfs-host seal on it")?;
+    let signature =
+        annotations.get(&format!("{BOOTABLE}.sig")).ok_or("its image digest is not signed; run cfs-host seal on it")?;
     if *claimed != candidate.digest.to_hex() {
         let stale = annotations.get(SEALED_LAYERS).is_some_and(|sealed| *sealed != layers_digest(candidate.diff_ids));
         return Err(match stale {
@@ -104,10 +121,10 @@ fn sealed_signature(candidate: &Candidate<'_>) -> std::result::Result<Vec<u8>, S
     BASE64_STANDARD.decode(signature).map_err(|error| format!("its signature is not base64: {error}"))
 }
 
-/// SHA-256 over the diff IDs, one a line.
+/// `sha256:` and the SHA-256 over the diff IDs, one a line.
 pub fn layers_digest(diff_ids: &[String]) -> String {
     let text: String = diff_ids.iter().map(|id| format!("{id}\n")).collect();
-    hex::encode(Sha256::digest(text))
+    format!("sha256:{}", hex::encode(Sha256::digest(text)))
 }
 
 #[cfg(test)]
@@ -138,7 +155,8 @@ mod tests {
             files: vec![],
         };
         let reference = "oci:x";
-        let candidate = Candidate { reference, annotations: &annotations, diff_ids: &diff_ids, digest, policy: &policy };
+        let candidate =
+            Candidate { reference, annotations: &annotations, diff_ids: &diff_ids, digest, policy: &policy };
         verify(&candidate, None).unwrap_err().to_string()
     }
 
@@ -159,7 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn the_layers_digest_is_over_lines() {
-        assert_eq!(layers_digest(&["sha256:aa".to_owned()]), hex::encode(Sha256::digest("sha256:aa\n")));
+    fn the_sealed_layers_are_told_by_one_digest() {
+        // printf 'sha256:aa\nsha256:bb\n' | sha256sum
+        assert_eq!(
+            layers_digest(&["sha256:aa".into(), "sha256:bb".into()]),
+            "sha256:bf5a373751df09537bc2414c1155c388f48d28eb9e9a46a086e719234c999b43"
+        );
     }
 }

@@ -4,7 +4,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cfs_init::policy::Policy;
 
 use super::import::{import, Imported};
 use crate::boot::esp::{EnrollKeys, EspFile, NewEsp};
@@ -14,6 +13,7 @@ use crate::deploy::verify::{verify, Candidate, Demand, Sealed};
 use crate::deploy::{layout, populate};
 use crate::fetch;
 use crate::image::ErofsImage;
+pub use crate::install::geometry::parse_size;
 use crate::install::geometry::{self, Wish};
 use crate::install::target::{observe, Target};
 use crate::install::{disk, enroll, Error};
@@ -33,22 +33,23 @@ pub struct Request {
     pub follow: Option<Reference>,
     /// File or block device.
     pub target: PathBuf,
-    /// Sizes.
-    pub wish: Wish,
+    /// Size of a new file; `None`: as large as the content asks for.
+    pub size: Option<u64>,
+    /// Size of the ESP.
+    pub esp_size: u64,
     /// Replace a file, or destroy what is on a device.
     pub wipe: bool,
     /// A directory with `PK.auth`, `KEK.auth`, `db.auth`.
     pub enroll_keys: Option<PathBuf>,
-    /// Checked beyond the image's own policy.
-    pub demand: Option<Demand>,
+    /// A policy file to check with, beyond the image's own policy.
+    pub policy: Option<PathBuf>,
+    /// A key directory to check with, beyond the image's own policy.
+    pub keys: Option<PathBuf>,
     /// Where the staging directory is made.
     pub scratch: Option<PathBuf>,
     /// How to fetch.
     pub fetch: fetch::Options,
 }
-
-/// The policy inside a UKI.
-pub type PolicyOf<'a> = &'a dyn Fn(&[u8]) -> anyhow::Result<Policy>;
 
 /// Ready to be written: the plan, and all that it needs.
 #[derive(Debug)]
@@ -72,11 +73,15 @@ struct Verified {
 }
 
 /// Everything up to the plan. Writes to the staging directory only.
-pub fn prepare(request: &Request, policy_of: PolicyOf<'_>, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
+pub fn prepare(request: &Request, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
     if !rustix::process::geteuid().is_root() {
         return Err(Error::NotRoot.into());
     }
     let target = observe(&request.target, request.wipe)?;
+    if let (Some(_), Some(_)) = (target.capacity, request.size) {
+        return Err(Error::SizeOfDevice(target.path).into());
+    }
+    let demand = demand(request)?;
     let keys = request.enroll_keys.as_deref().map(enroll::read).transpose()?.unwrap_or_default();
     let staged = staging(request, &target, sys)?;
     layout::create(sys, staged.path())?;
@@ -86,7 +91,7 @@ pub fn prepare(request: &Request, policy_of: PolicyOf<'_>, sys: &Sys, say: &dyn 
     let mut source = fetch::open(&request.image, &request.fetch)?;
     let imported = import(source.as_mut(), &store, sys)?;
     say("Verifying the image");
-    let verified = verified(request, imported, &store, policy_of, sys)?;
+    let verified = verified(request, imported, &store, demand.as_ref(), sys)?;
     say("Staging the root file system");
     let id = deploy(request, &verified, &store, staged.path(), sys)?;
     plan(request, &target, verified, id, keys, staged)
@@ -100,6 +105,15 @@ pub fn apply(prepared: &Prepared, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Resu
         .with_context(|| format!("{} was not installed", disk.target.display()))
 }
 
+fn demand(request: &Request) -> anyhow::Result<Option<Demand>> {
+    let demand = match (&request.keys, &request.policy) {
+        (Some(directory), _) => Some(Demand::from_keys(directory)?),
+        (None, Some(file)) => Some(Demand::from_policy(file)?),
+        (None, None) => None,
+    };
+    Ok(demand)
+}
+
 fn staging(request: &Request, target: &Target, sys: &Sys) -> anyhow::Result<ScratchDir> {
     let parent = request.scratch.as_deref().unwrap_or_else(|| target.scratch_parent());
     for ended in target.temporary_names() {
@@ -110,7 +124,13 @@ fn staging(request: &Request, target: &Target, sys: &Sys) -> anyhow::Result<Scra
 }
 
 /// Computes the image from its layers, and lets the code that decides at boot decide.
-fn verified(request: &Request, imported: Imported, store: &Store, policy_of: PolicyOf<'_>, sys: &Sys) -> anyhow::Result<Verified> {
+fn verified(
+    request: &Request,
+    imported: Imported,
+    store: &Store,
+    demand: Option<&Demand>,
+    sys: &Sys,
+) -> anyhow::Result<Verified> {
     let reference = request.image.to_string();
     let meta = &imported.meta;
     let name = meta.config.architecture().to_string();
@@ -118,7 +138,14 @@ fn verified(request: &Request, imported: Imported, store: &Store, policy_of: Pol
     let uki = host_image::uki(&imported.tree, store)?;
     let loader = host_image::loader(&imported.tree, store, &arch)?;
     let system = host_image::system_name(&imported.tree, store);
-    let policy = policy_of(&uki.bytes).with_context(|| format!("{reference}: no policy can be read from its /{}", uki.path))?;
+    let policy = host_image::policy(&uki)?;
+    if policy.root_fs != disk::ROOT_FS {
+        return Err(Error::RootFs(policy.root_fs).into());
+    }
+    if let Some(demand) = demand {
+        demand.verify_signed(&reference, &uki.path, &uki.bytes)?;
+        demand.verify_signed(&reference, &host_image::loader_path(&arch), &loader)?;
+    }
     let ErofsImage { bytes, digest } = imported.tree.bootable_image(&|digest| read_object(store, digest))?;
     let nothing = Default::default();
     let candidate = Candidate {
@@ -128,7 +155,7 @@ fn verified(request: &Request, imported: Imported, store: &Store, policy_of: Pol
         digest,
         policy: &policy,
     };
-    let sealed = verify(&candidate, request.demand.as_ref())?;
+    let sealed = verify(&candidate, demand)?;
     store.put_image(sys, &bytes)?;
     Ok(Verified { arch, uki, loader, system, image: digest, sealed, enforces: policy.enforces(), imported })
 }
@@ -140,7 +167,13 @@ fn read_object(store: &Store, digest: &Digest) -> std::io::Result<Vec<u8>> {
 }
 
 /// The first deployment, and `/var` as the image has it.
-fn deploy(request: &Request, verified: &Verified, store: &Store, root: &Path, sys: &Sys) -> anyhow::Result<DeploymentId> {
+fn deploy(
+    request: &Request,
+    verified: &Verified,
+    store: &Store,
+    root: &Path,
+    sys: &Sys,
+) -> anyhow::Result<DeploymentId> {
     let id = layout::next_id(root, &verified.image);
     let meta = &verified.imported.meta;
     let tree = &verified.imported.tree;
@@ -182,7 +215,7 @@ fn plan(
     let mut content = geometry::measure(staged.path())?;
     content.esp_bytes = esp.iter().map(|file| file.bytes.len() as u64).sum();
     let shown = target.path.display().to_string();
-    let wish = Wish { size: target.capacity.or(request.wish.size), ..request.wish };
+    let wish = Wish { size: target.capacity.or(request.size), esp_size: request.esp_size };
     let laid_out = geometry::plan(&shown, &wish, &content)?;
     let disk = DiskPlan {
         target: target.path.clone(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::boot::efivar::{self, CFS_HOST, GLOBAL, LOADER};
 use crate::deploy::{layout, origin::Origin};
 use crate::model::status::{
-    Booted, Condition, Deployment, Firmware, RefusalHint, Severity, Status, Tier, Writable,
+    Booted, Condition, Deployment, Firmware, RefusalHint, RollbackProtection, Severity, Status, Tier, Writable,
 };
 use crate::model::{DeploymentId, EntryName};
 
@@ -36,6 +36,7 @@ pub fn observe(root: &Path) -> Status {
         api_version: "cfs-host/v1",
         kind: "Status",
         tier: if verified { Tier::Verified } else { Tier::None },
+        rollback_protection: RollbackProtection::None,
         firmware,
         writable: writable(root),
         deployments,
@@ -50,7 +51,8 @@ fn booted(root: &Path, conditions: &mut Vec<Condition>) -> Option<Booted> {
     let bytes = match std::fs::read(root.join(BOOTED)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let message = format!("this system was not started by cfs-host's initrd (no /{BOOTED}): nothing is verified");
+            let message =
+                format!("this system was not started by cfs-host's initrd (no /{BOOTED}): nothing is verified");
             odd("NotBootedByCfsHost", Severity::Alarm, message);
             return None;
         }
@@ -91,7 +93,8 @@ fn judge(booted: &Booted, deployments: &[Deployment], conditions: &mut Vec<Condi
         odd("HintIgnored", Severity::Warning, format!("a hint of the loader did not count: {ignored}"));
     }
     if !deployments.iter().any(|deployment| deployment.booted) {
-        let message = format!("the booted deployment {} is not below /{SYSROOT}/{}", booted.deployment, layout::DEPLOYMENTS);
+        let message =
+            format!("the booted deployment {} is not below /{SYSROOT}/{}", booted.deployment, layout::DEPLOYMENTS);
         odd("BootedDeploymentMissing", Severity::Warning, message);
     }
 }
@@ -124,7 +127,8 @@ fn deployments(root: &Path, booted: Option<&Booted>, conditions: &mut Vec<Condit
 
 /// The entries of ours that the loader found.
 fn loader_entries(root: &Path) -> Vec<EntryName> {
-    let names = efivar::read(root, "LoaderEntries", LOADER).and_then(|variable| variable.as_texts()).unwrap_or_default();
+    let names =
+        efivar::read(root, "LoaderEntries", LOADER).and_then(|variable| variable.as_texts()).unwrap_or_default();
     names.iter().filter_map(|name| name.strip_suffix(".conf").unwrap_or(name).parse().ok()).collect()
 }
 
@@ -156,7 +160,8 @@ fn writable(root: &Path) -> Writable {
 fn mounted_writable(mountinfo: &str, place: &str) -> Option<bool> {
     mountinfo.lines().rev().find_map(|line| {
         let mut fields = line.split(' ').skip(4);
-        (fields.next()? == place).then(|| fields.next().is_some_and(|options| options.split(',').any(|option| option == "rw")))
+        (fields.next()? == place)
+            .then(|| fields.next().is_some_and(|options| options.split(',').any(|option| option == "rw")))
     })
 }
 

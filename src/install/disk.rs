@@ -14,6 +14,9 @@ use crate::boot::esp::EspFile;
 use crate::model::disk::{DiskPlan, TargetKind};
 use crate::sys::{NewFile, Sys};
 
+/// The root file system's type.
+pub const ROOT_FS: &str = "ext4";
+
 /// Writes the disk: root file system from the directory `staged`, then the partition table, then the ESP.
 /// A file appears whole under its name or not at all; a device has no partition table until all but the ESP is on it.
 pub fn write(sys: &Sys, plan: &DiskPlan, staged: &Path, esp: &[EspFile]) -> Result<()> {
@@ -70,7 +73,7 @@ fn put(sys: &Sys, file: &std::fs::File, disk: &Path, pieces: &[Piece]) -> Result
 /// `-O verity` for fs-verity; blocks of 4096 bytes because small file systems get others by default.
 fn make_root(plan: &DiskPlan, disk: &Path, staged: &Path) -> Command {
     let mut command = Command::new("mke2fs");
-    command.args(["-q", "-t", "ext4", "-b", &BLOCK.to_string(), "-O", "verity", "-m", "1", "-L", "cfs-root", "-F"]);
+    command.args(["-q", "-t", ROOT_FS, "-b", &BLOCK.to_string(), "-O", "verity", "-m", "1", "-L", "cfs-root", "-F"]);
     command.arg("-N").arg(plan.inodes.to_string());
     command.arg("-E").arg(format!("offset={},root_owner=0:0,nodiscard", plan.root.offset));
     command.arg("-d").arg(staged).arg(disk).arg((plan.root.size / BLOCK).to_string());

@@ -13,7 +13,8 @@ pub fn read(directory: &Path) -> Result<EnrollKeys> {
 
 fn read_one(directory: &Path, name: &'static str) -> Result<Vec<u8>> {
     let file = format!("{name}.auth");
-    let bytes = std::fs::read(directory.join(&file)).or_else(|_| std::fs::read(directory.join("secureboot").join(&file)));
+    let bytes =
+        std::fs::read(directory.join(&file)).or_else(|_| std::fs::read(directory.join("secureboot").join(&file)));
     bytes.map_err(|source| Error::Key { name, directory: directory.to_owned(), source })
 }
 

@@ -44,7 +44,8 @@ fn build(plan: &DiskPlan) -> std::result::Result<[Piece; 2], String> {
     ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(&mut memory).map_err(|error| text(&error))?;
     let config = GptConfig::new().writable(true).logical_block_size(LogicalBlockSize::Lb512);
     let mut disk = config.create_from_device(memory, None).map_err(|error| text(&error))?;
-    let root_type = plan.arch.root_partition.parse().map_err(|_| "the root partition's type is not a GUID".to_owned())?;
+    let root_type =
+        plan.arch.root_partition.parse().map_err(|_| "the root partition's type is not a GUID".to_owned())?;
     let root_type = Type { guid: root_type, os: OperatingSystem::Linux };
     for (id, name, span, kind) in [(1, "cfs-esp", plan.esp, EFI), (2, "cfs-root", plan.root, root_type)] {
         let Span { offset, size } = span;

@@ -91,6 +91,12 @@ pub enum Error {
     /// A size that is no size.
     #[error("{0:?} is not a size: write a number with K, M, G or T, such as 4G")]
     BadSize(String),
+    /// A device has the size that it has.
+    #[error("--size is for new files: {} is a device and is used whole", .0.display())]
+    SizeOfDevice(PathBuf),
+    /// The policy asks for a root file system that is not made here.
+    #[error("the policy of the image's UKI asks for a root file system of type {0:?}, but install makes ext4: seal the image with root_fs ext4")]
+    RootFs(String),
     /// The partition table cannot be made.
     #[error("cannot make the partition table of {}: {why}", path.display())]
     Table {

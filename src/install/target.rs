@@ -96,7 +96,11 @@ fn device(path: &Path, wipe: bool) -> Result<Target> {
     let open = open_device(&path)?;
     let size = rustix::fs::seek(&open, rustix::fs::SeekFrom::End(0)).map_err(|error| inspect(error.into()))?;
     if !wipe {
-        let what = if has_partitions(&sysfs) { Some("it has partitions") } else { data_at_ends(&open, size).map_err(inspect)? };
+        let what = if has_partitions(&sysfs) {
+            Some("it has partitions")
+        } else {
+            data_at_ends(&open, size).map_err(inspect)?
+        };
         if let Some(what) = what {
             return Err(Error::NotEmpty { path, what });
         }
@@ -111,7 +115,8 @@ pub fn open_device(path: &Path) -> Result<File> {
         match source.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error()) {
             true => Error::InUse {
                 path: path.to_owned(),
-                why: "the kernel has it claimed; unmount it, switch swap off, stop LVM, RAID or encryption on it".into(),
+                why: "the kernel has it claimed; unmount it, switch swap off, stop LVM, RAID or encryption on it"
+                    .into(),
             },
             false => Error::Inspect { path: path.to_owned(), source },
         }

@@ -16,6 +16,8 @@ pub struct Status {
     pub booted: Option<Booted>,
     /// What is verified on this host.
     pub tier: Tier,
+    /// What stops an older signed UKI from booting (rule 5).
+    pub rollback_protection: RollbackProtection,
     /// The firmware's state, as it is now.
     pub firmware: Firmware,
     /// Whether these are mounted writable; absent if they are no mounts of their own.
@@ -36,6 +38,14 @@ pub enum Tier {
     None,
     /// Code verified, configuration (`/etc`) not.
     Verified,
+}
+
+/// What keeps revoked versions from coming back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RollbackProtection {
+    /// Neither dbx updates nor a floor in the TPM: said, because the attacker picks the UKI.
+    None,
 }
 
 /// `/run/cfs-host/booted.json`: what `/init` did. Fields that are missing count as empty.

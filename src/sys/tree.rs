@@ -104,10 +104,8 @@ mod tests {
         }
         fs::create_dir(dir.path().join(format!(".tmp-disk-{}", gone - 1))).unwrap();
         Sys::real().remove_leftovers(dir.path(), "disk").unwrap();
-        let mut left: Vec<String> = fs::read_dir(dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut left: Vec<String> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         left.sort();
         assert_eq!(left, [".tmp-disk-1".to_owned(), format!(".tmp-other-{gone}"), "disk".into()]);
     }

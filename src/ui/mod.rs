@@ -34,7 +34,9 @@ mod tests {
 
     #[test]
     fn bytes_are_rounded_for_people() {
-        for (count, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (4 << 30, "4.0 GiB"), (u64::MAX, "16.0 EiB")] {
+        for (count, text) in
+            [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (4 << 30, "4.0 GiB"), (u64::MAX, "16.0 EiB")]
+        {
             assert_eq!(bytes(count), text);
         }
     }

@@ -30,6 +30,14 @@ impl Progress {
         }
     }
 
+    /// Prints something without a torn spinner.
+    pub fn suspend(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
     /// Clears the spinner, so that a result can be printed.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {

@@ -1,7 +1,7 @@
 //! The state of a host, for people: what runs, why it may be trusted, what is odd.
 
 use super::table::{plain, Table};
-use crate::model::status::{Booted, Condition, Deployment, Severity, Status, Tier};
+use crate::model::status::{Booted, Condition, Deployment, RollbackProtection, Severity, Status, Tier};
 
 /// The status as text; alarms come first.
 pub fn status(status: &Status) -> String {
@@ -14,6 +14,7 @@ pub fn status(status: &Status) -> String {
         }
     }
     table.row("tier", tier(status));
+    table.row("rollback", rollback(status));
     table.row("/etc", writable(status.writable.etc)).row("/var", writable(status.writable.var));
     table.row("firmware", firmware(status));
     text += &table.render();
@@ -28,7 +29,10 @@ fn booted_rows(table: &mut Table, booted: &Booted) {
     let digest = |digest: Option<crate::model::Digest>| digest.map_or("unknown".to_owned(), |digest| digest.to_hex());
     table.row("booted", format!("{} ({})", booted.deployment, booted.mode));
     table.row("  chosen by", format!("{}: {}", booted.chosen_by, booted.entry));
-    table.row("  firmware", if booted.secure_boot { "Secure Boot on: the UKI is signed by a key in db" } else { "Secure Boot OFF" });
+    table.row(
+        "  firmware",
+        if booted.secure_boot { "Secure Boot on: the UKI is signed by a key in db" } else { "Secure Boot OFF" },
+    );
     table.row("  UKI", format!("id {}, security version {}", digest(booted.uki_id), booted.security_version));
     match &booted.claims {
         Some(claims) => {
@@ -41,13 +45,28 @@ fn booted_rows(table: &mut Table, booted: &Booted) {
         }
     }
     table.row("  image", digest(booted.image));
-    table.row("  objects", format!("{} verified, fs-verity enabled on {} by this boot", booted.objects.total, booted.objects.enabled));
+    let objects = booted.objects;
+    table.row(
+        "  objects",
+        match objects.total {
+            0 => "not looked at before the hand-over; each page is verified as it is read".to_owned(),
+            total => format!("{total} verified, fs-verity enabled on {} by this boot", objects.enabled),
+        },
+    );
 }
 
 fn tier(status: &Status) -> &'static str {
     match status.tier {
         Tier::Verified => "verified: code verified, configuration not",
         Tier::None => "none: this boot proves nothing",
+    }
+}
+
+fn rollback(status: &Status) -> &'static str {
+    match status.rollback_protection {
+        RollbackProtection::None => {
+            "an older UKI with a valid signature still boots: no dbx update or TPM floor is managed"
+        }
     }
 }
 

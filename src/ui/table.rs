@@ -14,7 +14,8 @@ impl Table {
     /// The text. Control characters in values become spaces: what untrusted files say must not drive the terminal.
     pub fn render(&self) -> String {
         let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        let line = |(name, value): &(&str, String)| format!("{name:width$}  {}", plain(value)).trim_end().to_owned() + "\n";
+        let line =
+            |(name, value): &(&str, String)| format!("{name:width$}  {}", plain(value)).trim_end().to_owned() + "\n";
         self.0.iter().map(line).collect()
     }
 }

@@ -64,7 +64,9 @@ fn assert_bootable(disk: &Path, plan: &DiskPlan) {
 
     let image = format!("{path}@@{}", plan.esp.offset);
     let listing = output("mdir", &["-/", "-b", "-i", &image, "::/"]);
-    for name in ["EFI/BOOT/BOOTX64.EFI", "EFI/systemd/systemd-bootx64.efi", "loader/entries/cfs-0123456789abcdef.0.1.conf"] {
+    for name in
+        ["EFI/BOOT/BOOTX64.EFI", "EFI/systemd/systemd-bootx64.efi", "loader/entries/cfs-0123456789abcdef.0.1.conf"]
+    {
         assert!(listing.contains(name), "{name} in {listing}");
     }
 
@@ -80,7 +82,10 @@ fn assert_bootable(disk: &Path, plan: &DiskPlan) {
     let root = root.to_str().unwrap();
     output("e2fsck", &["-fn", root]);
     let shadow = output("debugfs", &["-R", "stat /cfs/deploy/0123456789abcdef.0/etc/shadow", root]);
-    assert!(shadow.contains("Mode:  0640") && shadow.contains("Group:    42") && shadow.contains("Size: 9000"), "{shadow}");
+    assert!(
+        shadow.contains("Mode:  0640") && shadow.contains("Group:    42") && shadow.contains("Size: 9000"),
+        "{shadow}"
+    );
     let features = output("dumpe2fs", &["-h", root]);
     assert!(features.contains("verity") && features.contains("Block size:               4096"), "{features}");
 }
@@ -163,7 +168,7 @@ fn a_full_file_system_is_an_error_and_leaves_nothing() {
 static LOOPS: Mutex<()> = Mutex::new(());
 
 /// A loop device over a sparse file.
-struct Loop(PathBuf, MutexGuard<'static, ()>);
+struct Loop(PathBuf, #[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 impl Loop {
     fn new(file: &Path) -> Self {
