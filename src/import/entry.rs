@@ -60,13 +60,16 @@ pub struct Entry {
 /// A path as tar has it, made uniform. Says why it is refused.
 pub(super) fn clean_path(path: &[u8]) -> Result<Vec<u8>, &'static str> {
     let mut clean = Vec::with_capacity(path.len());
+    let mut depth = 0;
     for part in path.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => continue,
             b".." => return Err("its path has a part \"..\""),
             part if part.contains(&0) => return Err("its path has a NUL byte"),
             part if part.len() > NAME_MAX => return Err("a part of its path is longer than 255 bytes"),
+            _ if depth == DEPTH_MAX => return Err("its path has more than 256 parts"),
             part => {
+                depth += 1;
                 if !clean.is_empty() {
                     clean.push(b'/');
                 }
@@ -78,6 +81,8 @@ pub(super) fn clean_path(path: &[u8]) -> Result<Vec<u8>, &'static str> {
 }
 
 const NAME_MAX: usize = 255;
+/// Trees are walked by recursion: their depth is bounded where they come in.
+const DEPTH_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +103,8 @@ mod tests {
         }
         assert!(clean_path(&[b'x'; 256]).is_err());
         assert!(clean_path(&[b'x'; 255]).is_ok());
+        assert!(clean_path("a/".repeat(256).as_bytes()).is_ok());
+        assert!(clean_path("a/".repeat(257).as_bytes()).is_err());
     }
 
     proptest! {
