@@ -6,7 +6,7 @@ use std::io::Write;
 /// Writes one line. Where neither place can be written there is nobody to tell.
 pub fn say(line: &str) {
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    put("/dev/console", &format!("cfs-init: {line}\r\n"));
+    put("/dev/console", &format!("cfs-init: {line}\n"));
     // Level 7: kept for the journal, not printed on the console a second time.
     put("/dev/kmsg", &format!("<7>cfs-init: {line}\n"));
 }

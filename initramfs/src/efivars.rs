@@ -81,7 +81,7 @@ pub fn check_secure_boot(on: bool, policy: &Policy) -> Result<(), Refusal> {
     if on || policy.secure_boot == SecureBoot::Report {
         return Ok(());
     }
-    Err(Refusal::new(4, "Secure Boot is off and the policy requires it: turn it on in the firmware's setup".to_owned()))
+    Err(Refusal::new(4, "Secure Boot is off and the policy requires it: turn it on in the firmware's setup"))
 }
 
 /// On, and not in the mode where anybody may enrol keys.

@@ -85,7 +85,7 @@ where
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get());
     let enabled = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let died = || Refusal::new(15, "a thread of the objects' pass died".to_owned());
+        let died = || Refusal::new(15, "a thread of the objects' pass died");
         let results: Vec<_> = threads.into_iter().map(|thread| thread.join().map_err(|_| died())?).collect();
         results.into_iter().sum::<Result<usize, Refusal>>()
     })?;

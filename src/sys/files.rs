@@ -43,6 +43,12 @@ impl NewFile {
         self.published = true;
         Ok(())
     }
+
+    /// The same under another name, for a file whose name follows from its contents.
+    pub fn publish_as(mut self, target: &Path, sys: &Sys) -> Result<()> {
+        self.target = target.to_owned();
+        self.publish(sys)
+    }
 }
 
 impl Write for NewFile {
