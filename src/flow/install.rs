@@ -74,27 +74,48 @@ struct Verified {
 
 /// Everything up to the plan. Writes to the staging directory only.
 pub fn prepare(request: &Request, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Error::NotRoot.into());
-    }
-    let target = observe(&request.target, request.wipe)?;
-    if let (Some(_), Some(_)) = (target.capacity, request.size) {
-        return Err(Error::SizeOfDevice(target.path).into());
-    }
-    let demand = demand(request)?;
-    let keys = request.enroll_keys.as_deref().map(enroll::read).transpose()?.unwrap_or_default();
-    let staged = staging(request, &target, sys)?;
-    layout::create(sys, staged.path())?;
-    let store = Store::open_or_create(&staged.path().join(layout::REPOSITORY), sys)?;
-
+    let ground = Ground::survey(request, sys)?;
     say(&format!("Importing {}", request.image));
     let mut source = fetch::open(&request.image, &request.fetch)?;
-    let imported = import(source.as_mut(), &store, sys)?;
-    say("Verifying the image");
-    let verified = verified(request, imported, &store, demand.as_ref(), sys)?;
-    say("Staging the root file system");
-    let id = deploy(request, &verified, &store, staged.path(), sys)?;
-    plan(request, &target, verified, id, keys, staged)
+    let imported = import(source.as_mut(), &ground.store, sys)?;
+    ground.build(request, imported, sys, say)
+}
+
+/// What is known and made before anything is fetched.
+struct Ground {
+    target: Target,
+    demand: Option<Demand>,
+    keys: EnrollKeys,
+    staged: ScratchDir,
+    store: Store,
+}
+
+impl Ground {
+    /// Refuses all that can be refused without the image, then makes the staging directory.
+    fn survey(request: &Request, sys: &Sys) -> anyhow::Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::NotRoot.into());
+        }
+        let target = observe(&request.target, request.wipe)?;
+        if let (Some(_), Some(_)) = (target.capacity, request.size) {
+            return Err(Error::SizeOfDevice(target.path).into());
+        }
+        let demand = demand(request)?;
+        let keys = request.enroll_keys.as_deref().map(enroll::read).transpose()?.unwrap_or_default();
+        let staged = staging(request, &target, sys)?;
+        layout::create(sys, staged.path())?;
+        let store = Store::open_or_create(&staged.path().join(layout::REPOSITORY), sys)?;
+        Ok(Self { target, demand, keys, staged, store })
+    }
+
+    /// From the imported image to the plan.
+    fn build(self, request: &Request, imported: Imported, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
+        say("Verifying the image");
+        let verified = verified(request, imported, &self.store, self.demand.as_ref(), sys)?;
+        say("Staging the root file system");
+        let id = deploy(request, &verified, &self.store, self.staged.path(), sys)?;
+        plan(request, &self.target, verified, id, self.keys, self.staged)
+    }
 }
 
 /// Writes the disk.
@@ -248,3 +269,6 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).into()
 }
+
+#[cfg(test)]
+mod tests;
