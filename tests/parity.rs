@@ -15,7 +15,8 @@ fn same(name: &str, layers: &[Vec<u8>], pack: Pack) {
     layout(&image, layers, pack);
     let reference = format!("oci:{}:v1", image.display());
 
-    let imported = import_into(&ours, &reference, &Default::default()).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let imported =
+        import_into(&ours, &reference, &Default::default()).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     let found = digests(&ours, &imported);
     peer_pull(&theirs, &reference, "peer");
     assert_eq!(found, peer_digests(&theirs, "peer"), "{name}: our digests, and theirs from their import");
@@ -108,7 +109,10 @@ fn extended_attributes() {
         .file("usr/bin/ping", &pattern(500))
         .pax(&[("SCHILY.xattr.security.capability", capability)])
         .file("usr/bin/same", b"")
-        .pax(&[("SCHILY.xattr.security.selinux", b"system_u:object_r:bin_t:s0\0"), ("SCHILY.xattr.trusted.overlay.opaque", b"y")])
+        .pax(&[
+            ("SCHILY.xattr.security.selinux", b"system_u:object_r:bin_t:s0\0"),
+            ("SCHILY.xattr.trusted.overlay.opaque", b"y"),
+        ])
         .dir("usr/lib/labelled");
     same("xattrs", &[layer.finish()], Pack::Gzip);
 }
@@ -117,7 +121,8 @@ fn extended_attributes() {
 fn names_devices_owners_and_times() {
     let long_name = "n".repeat(255);
     let deep = format!("usr/lib/{}", ["d".repeat(90), "e".repeat(90), "f".repeat(90)].join("/"));
-    let mut layer = base().device("usr/lib/null", EntryType::Char, 1, 3).device("usr/lib/whiteout-like", EntryType::Char, 0, 0);
+    let mut layer =
+        base().device("usr/lib/null", EntryType::Char, 1, 3).device("usr/lib/whiteout-like", EntryType::Char, 0, 0);
     for (end, _) in deep.match_indices('/').skip(2) {
         layer = layer.dir(&deep[..end]);
     }
@@ -129,7 +134,15 @@ fn names_devices_owners_and_times() {
         .symlink("usr/lib/long-link", &"../x".repeat(200))
         .symlink("usr/lib/absolute", "/usr/bin")
         .with("usr/bin/set-uid", |header| header.set_mode(0o100_4755), EntryType::Regular, b"1")
-        .with("usr/lib/owned", |header| { header.set_uid(70_000); header.set_gid(4_000_000_000) }, EntryType::Regular, &pattern(99))
+        .with(
+            "usr/lib/owned",
+            |header| {
+                header.set_uid(70_000);
+                header.set_gid(4_000_000_000)
+            },
+            EntryType::Regular,
+            &pattern(99),
+        )
         .with("usr/lib/old", |header| header.set_mtime(0), EntryType::Regular, b"1")
         .with("usr/lib/new", |header| header.set_mtime(5_000_000_000), EntryType::Regular, b"1")
         .pax(&[("mtime", b"1700000000.123456789")])
@@ -146,7 +159,16 @@ fn names_devices_owners_and_times() {
 fn transforms_of_the_root_run_boot_and_sysroot() {
     let layer = Layer::new()
         .with("./", |header| header.set_mode(0o700), EntryType::Directory, b"")
-        .with("./usr/", |header| { header.set_mode(0o751); header.set_uid(3); header.set_mtime(123) }, EntryType::Directory, b"")
+        .with(
+            "./usr/",
+            |header| {
+                header.set_mode(0o751);
+                header.set_uid(3);
+                header.set_mtime(123)
+            },
+            EntryType::Directory,
+            b"",
+        )
         .dir("./usr//bin/")
         .dir("run")
         .file("run/lock", b"x")
@@ -249,7 +271,10 @@ fn generated_images() {
                             files.push(path.clone());
                             let mode = 0o100 + dice.roll(0o7677) as u32;
                             let owner = dice.roll(3) as u64 * 40_000;
-                            let change = move |header: &mut tar::Header| { header.set_mode(mode); header.set_uid(owner) };
+                            let change = move |header: &mut tar::Header| {
+                                header.set_mode(mode);
+                                header.set_uid(owner)
+                            };
                             let size = [dice.roll(70), dice.roll(70), dice.roll(9000)][kind % 3];
                             layer.with(&path, change, EntryType::Regular, &pattern(size))
                         }

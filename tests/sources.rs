@@ -22,7 +22,10 @@ impl Registry {
     fn start(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
-        let config = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n", folder.join("data").display());
+        let config = format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+            folder.join("data").display()
+        );
         std::fs::write(folder.join("config.yml"), config).unwrap();
         let child = Command::new("docker-registry")
             .args(["serve", "config.yml"])
@@ -59,7 +62,9 @@ impl Podman {
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        run(Command::new("podman").args(["--root", &self.root, "--runroot", &self.run_root, "--storage-driver", "overlay"]).args(arguments))
+        run(Command::new("podman")
+            .args(["--root", &self.root, "--runroot", &self.run_root, "--storage-driver", "overlay"])
+            .args(arguments))
     }
 
     fn reference(&self, name: &str) -> String {
@@ -85,7 +90,10 @@ ADD upper.tar /
 fn context(folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     let large: Vec<u8> = (0..100_000u32).map(|at| (at % 253) as u8).collect();
-    let base = base().file("usr/lib/large", &large).hardlink("usr/lib/linked", "usr/lib/large").symlink("usr/lib/sym", "../bin");
+    let base = base()
+        .file("usr/lib/large", &large)
+        .hardlink("usr/lib/linked", "usr/lib/large")
+        .symlink("usr/lib/sym", "../bin");
     std::fs::write(folder.join("base.tar"), base.finish()).unwrap();
     let upper = Layer::new().dir("usr").dir("usr/lib").file("usr/lib/large", b"small now").file("usr/lib/empty", b"");
     std::fs::write(folder.join("upper.tar"), upper.finish()).unwrap();
@@ -173,7 +181,8 @@ fn a_compressed_archive_and_a_missing_layout_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let archive = dir.path().join("image.tar.gz");
     std::fs::write(&archive, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0].repeat(100)).unwrap();
-    let open = |reference: String| fetch::open(&reference.parse().unwrap(), &Options::default()).err().unwrap().to_string();
+    let open =
+        |reference: String| fetch::open(&reference.parse().unwrap(), &Options::default()).err().unwrap().to_string();
     assert!(open(format!("oci-archive:{}", archive.display())).contains("gunzip"));
     let missing = open(format!("oci:{}/none", dir.path().display()));
     assert!(missing.contains("index.json") && missing.contains("none"), "{missing}");
