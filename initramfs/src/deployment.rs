@@ -68,7 +68,9 @@ pub fn modules_for_kernel(new: &NewRoot) -> Result<(), Refusal> {
     let path = format!("usr/lib/modules/{kernel}");
     match files::open_beneath(new.as_fd(), &path, OFlags::PATH | OFlags::DIRECTORY) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Refusal::new(12, format!("the image has no modules for the running kernel ({path}: {error})"))),
+        Err(error) => {
+            Err(Refusal::new(12, format!("the image has no modules for the running kernel ({path}: {error})")))
+        }
     }
 }
 

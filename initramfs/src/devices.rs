@@ -74,7 +74,8 @@ fn partitions(name: &str) -> Result<Vec<disk::Partition>, String> {
 /// The node of the disk's partition with this number, once the kernel has made it.
 fn node(block: &Path, name: &str, wanted: u32) -> Option<String> {
     let children = std::fs::read_dir(block.join(name)).ok()?.flatten();
-    let child = children.map(|entry| entry.path()).find(|path| number(&path.join("partition")) == Some(wanted.into()))?;
+    let child =
+        children.map(|entry| entry.path()).find(|path| number(&path.join("partition")) == Some(wanted.into()))?;
     let node = device_node(child.file_name()?.to_str()?);
     node.exists().then(|| node.to_string_lossy().into_owned())
 }

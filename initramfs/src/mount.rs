@@ -150,8 +150,8 @@ fn mounted(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags, at:
         set.map_err(|error| explain(&context, &format!("option {key}={value}"), error))?;
     }
     fsconfig_create(&context).map_err(|error| explain(&context, kind, error))?;
-    let made = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-        .map_err(|error| explain(&context, kind, error))?;
+    let made =
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|error| explain(&context, kind, error))?;
     move_mount(&made, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(|error| format!("{at}: {error}"))
 }
 
