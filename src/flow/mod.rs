@@ -1,7 +1,8 @@
 //! The sequences of steps, one file each; nothing else knows the order.
 
 pub mod import;
+pub mod report;
 pub mod seal;
 pub mod sign;
 pub mod verify;
-mod workshop;
+pub mod workshop;

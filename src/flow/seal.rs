@@ -4,7 +4,8 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::import::Imported;
-use super::verify::{self, bootable_digest, uki_paths, Report, Signatures, Trust};
+use super::report::Report;
+use super::verify::{self, bootable_digest, uki_paths, Signatures, Trust};
 use super::workshop::{meta, Workshop};
 use crate::fetch::{Options, Source};
 use crate::image::{Node, Tree};

@@ -26,6 +26,10 @@ pub fn append(
     let workshop = Workshop::new(destination, sys)?;
     let base = source.image().clone();
     let layers = workshop.copy_layers(source, sys)?;
+    let named = base.manifest.layers().iter().map(|layer| layer.digest().to_string());
+    if !named.eq(layers.iter().map(|layer| layer.digest.clone())) {
+        return Err(OtherLayers(base.reference.to_string()).into());
+    }
     let image = workshop.import(base, &layers, sys)?;
     let trust = Trust { signatures: Signatures::First, ..trust.clone() };
     verify::examine(&image, &workshop.store, &trust).require()?;
@@ -41,3 +45,8 @@ pub fn append(
     workshop.publish(&signed, destination, options, sys)?;
     Ok(signed.manifest_digest.to_string())
 }
+
+/// podman's storage keeps layers unpacked, so its manifest names blobs that are not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} does not hold the blobs that its manifest names; sign the image in its registry or OCI layout")]
+pub struct OtherLayers(String);

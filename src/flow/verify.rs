@@ -4,17 +4,20 @@ use std::io::Read;
 
 use cfs_init::policy::{Mode, ObjectCheck, Policy, SecureBoot};
 use cfs_init::signature;
-use serde::Serialize;
 
-use super::import::Imported;
+use super::import::{import, Imported};
+use super::report::{PolicySummary, Report};
+use super::workshop::scratch_store;
 use crate::boot::{authenticode, uki};
+use crate::fetch::Source;
 use crate::image::Tree;
-use crate::model::{Claims, Digest, Role};
+use crate::model::{Digest, Role};
 use crate::seal::annotations::{sealed_layers, Seal};
 use crate::seal::files::{Files, ImageFiles};
 use crate::seal::kernel::MODULES_DIR;
 use crate::seal::{LOADER_DIR, UKI_FILE};
 use crate::store::Store;
+use crate::sys::Sys;
 use crate::trust::certificate::Certificate;
 use crate::trust::fsverity::digest_of;
 use crate::trust::policy_file::LoadedPolicy;
@@ -40,99 +43,11 @@ pub enum Signatures {
     First,
 }
 
-/// What became of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It holds.
-    Ok,
-    /// It does not hold: such an image does not boot, or not as the caller wants.
-    Failed,
-    /// The caller gave nothing to compare with.
-    Unchecked,
-}
-
-/// One link of the chain.
-#[derive(Clone, Debug, Serialize)]
-pub struct Check {
-    /// What was checked.
-    pub name: &'static str,
-    /// Whether it holds.
-    pub verdict: Verdict,
-    /// What was seen.
-    pub detail: String,
-}
-
-/// The whole chain.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// The image.
-    pub reference: String,
-    /// Its manifest's digest.
-    pub manifest_digest: String,
-    /// Its configuration's digest.
-    pub config_digest: String,
-    /// OCI architecture name.
-    pub architecture: String,
-    /// The bootable image's digest, computed here.
-    pub image: Option<Digest>,
-    /// The links, in order.
-    pub checks: Vec<Check>,
-    /// Who signed, once the signature is verified.
-    pub signers: Vec<String>,
-    /// What they claim, once the signature is verified.
-    pub claims: Option<Claims>,
-    /// The policy inside the image's UKI.
-    pub policy: Option<Policy>,
-}
-
-/// A link does not hold.
-#[derive(Debug, thiserror::Error)]
-#[error("{reference} is not trusted: {why}")]
-pub struct Untrusted {
-    /// The image.
-    pub reference: String,
-    /// The checks that failed.
-    pub why: String,
-}
-
-impl Report {
-    /// Fails if a check failed.
-    pub fn require(&self) -> Result<(), Untrusted> {
-        let failed = self.checks.iter().filter(|check| check.verdict == Verdict::Failed);
-        let why: Vec<_> = failed.map(|check| format!("{}: {}", check.name, check.detail)).collect();
-        if why.is_empty() {
-            return Ok(());
-        }
-        Err(Untrusted { reference: self.reference.clone(), why: why.join("; ") })
-    }
-
-    fn ok(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.checks.push(Check { name, verdict: Verdict::Ok, detail: detail.into() });
-    }
-
-    fn failed(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.checks.push(Check { name, verdict: Verdict::Failed, detail: detail.into() });
-    }
-
-    fn unchecked(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.checks.push(Check { name, verdict: Verdict::Unchecked, detail: detail.into() });
-    }
-
-    /// Records a result; gives its value on.
-    fn result<T, E: std::fmt::Display>(&mut self, name: &'static str, result: Result<(T, String), E>) -> Option<T> {
-        match result {
-            Ok((value, detail)) => {
-                self.ok(name, detail);
-                Some(value)
-            }
-            Err(error) => {
-                self.failed(name, error.to_string());
-                None
-            }
-        }
-    }
+/// Reads an image into a scratch store and examines it.
+pub fn image(source: &mut dyn Source, trust: &Trust, sys: &Sys) -> anyhow::Result<Report> {
+    let (store, _scratch) = scratch_store(sys)?;
+    let image = import(source, &store, sys)?;
+    Ok(examine(&image, &store, trust))
 }
 
 /// Follows the chain as far as it holds together. Layers and diff IDs were verified when the image was imported.
@@ -172,7 +87,7 @@ pub fn examine(image: &Imported, store: &Store, trust: &Trust) -> Report {
     let files = ImageFiles { tree: &image.tree, store };
     if let Some(policy) = uki_and_loader(&mut report, &files, trust) {
         signatures(&mut report, meta.config_bytes.as_slice(), &seal, &policy, trust);
-        report.policy = Some(policy);
+        report.policy = Some(PolicySummary::of(&policy));
     }
     report
 }

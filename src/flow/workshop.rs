@@ -45,13 +45,6 @@ impl Workshop {
         Ok(Self { store, layout, scratch })
     }
 
-    /// A store alone, for an image that is only looked at.
-    pub fn store_only(sys: &Sys) -> anyhow::Result<(Store, TempDir)> {
-        let scratch =
-            tempfile::Builder::new().prefix("cfs-host-").tempdir().context("cannot make a scratch directory")?;
-        Ok((Store::open_or_create(&scratch.path().join("composefs"), sys)?, scratch))
-    }
-
     /// Copies the source's layers into the layout. A layer that comes unpacked (podman's storage) is gzipped.
     pub fn copy_layers(&self, source: &mut dyn Source, sys: &Sys) -> anyhow::Result<Vec<Blob>> {
         let descriptors = source.image().manifest.layers().clone();
@@ -131,9 +124,10 @@ pub fn meta(reference: &Reference, manifest_bytes: Vec<u8>, config_bytes: Vec<u8
     Ok(ImageMeta { reference: reference.clone(), manifest_digest, manifest_bytes, manifest, config_bytes, config })
 }
 
-/// Opens an image to be read.
-pub fn open(reference: &Reference, options: &Options) -> anyhow::Result<Box<dyn Source>> {
-    Ok(fetch::open(reference, options)?)
+/// A store alone, for an image that is only looked at.
+pub fn scratch_store(sys: &Sys) -> anyhow::Result<(Store, TempDir)> {
+    let scratch = tempfile::Builder::new().prefix("cfs-host-").tempdir().context("cannot make a scratch directory")?;
+    Ok((Store::open_or_create(&scratch.path().join("composefs"), sys)?, scratch))
 }
 
 struct LayoutSource<'a> {
