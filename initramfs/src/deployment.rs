@@ -21,12 +21,12 @@ const LARGEST_SIGNATURE: u64 = 16 * 1024;
 
 /// The composefs repository.
 pub fn repository(root: &Root) -> Result<OwnedFd, Refusal> {
-    files::directory(root.as_fd(), "composefs").map_err(|error| on_root("composefs", error))
+    files::directory(root.as_fd(), "composefs").map_err(|error| on_root("composefs", &files::reason(error)))
 }
 
 /// The repository's objects.
 pub fn objects(composefs: BorrowedFd<'_>) -> Result<OwnedFd, Refusal> {
-    files::directory(composefs, "objects").map_err(|error| on_root("composefs/objects", error))
+    files::directory(composefs, "objects").map_err(|error| on_root("composefs/objects", &files::reason(error)))
 }
 
 /// The deployment's image: found by what its signature claims, proven by what it measures.
@@ -42,15 +42,15 @@ pub fn prove(
     let path = digest.object_path();
     let (image, _) = files::regular(composefs, &path).map_err(|error| match error {
         Errno::NOENT => Refusal::new(10, format!("the image composefs/{path} of deployment {id} is missing")),
-        error => on_root(&format!("composefs/{path}"), error),
+        error => on_root(&format!("composefs/{path}"), &files::reason(error)),
     })?;
     verity::prove(image, &signature, policy)
 }
 
 fn signature_of(root: BorrowedFd<'_>, id: &DeploymentId) -> Result<Vec<u8>, Refusal> {
     let path = format!("cfs/deploy/{id}/image.sig");
-    let (file, _) = files::regular(root, &path).map_err(|error| on_root(&path, error))?;
-    let (_, bytes) = files::read_whole(file, LARGEST_SIGNATURE).map_err(|error| on_root(&path, error))?;
+    let (file, _) = files::regular(root, &path).map_err(|error| on_root(&path, &files::reason(error)))?;
+    let (_, bytes) = files::read_whole(file, LARGEST_SIGNATURE).map_err(|error| on_root(&path, &error.to_string()))?;
     Ok(bytes)
 }
 
@@ -69,13 +69,14 @@ pub fn modules_for_kernel(new: &NewRoot) -> Result<(), Refusal> {
     match files::open_beneath(new.as_fd(), &path, OFlags::PATH | OFlags::DIRECTORY) {
         Ok(_) => Ok(()),
         Err(error) => {
-            Err(Refusal::new(12, format!("the image has no modules for the running kernel ({path}: {error})")))
+            let why = files::reason(error);
+            Err(Refusal::new(12, format!("the image has no modules for the running kernel: {path}: {why}")))
         }
     }
 }
 
-fn on_root(path: &str, error: impl std::fmt::Display) -> Refusal {
-    Refusal::new(8, format!("{path} on the root file system: {error}"))
+fn on_root(path: &str, why: &str) -> Refusal {
+    Refusal::new(8, format!("{path} on the root file system: {why}"))
 }
 
 #[cfg(test)]

@@ -25,6 +25,18 @@ pub fn open_beneath(dir: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<Ow
     openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), strict)
 }
 
+/// The error of an open in words that name the rule's own reasons.
+pub fn reason(error: Errno) -> String {
+    match error {
+        Errno::NOENT => "it does not exist".to_owned(),
+        Errno::LOOP => "it is a symbolic link or behind one; none is followed here".to_owned(),
+        Errno::XDEV => "it leads out of its directory".to_owned(),
+        Errno::NOTDIR => "not a directory".to_owned(),
+        Errno::INVAL => "not a regular file".to_owned(),
+        error => error.to_string(),
+    }
+}
+
 /// Opens a directory below `dir`.
 pub fn directory(dir: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
     open_beneath(dir, path, OFlags::RDONLY | OFlags::DIRECTORY)
@@ -125,6 +137,7 @@ mod tests {
         }
         assert_eq!(open_beneath(fd.as_fd(), "/etc/passwd", OFlags::RDONLY).unwrap_err(), Errno::XDEV);
         assert_eq!(directory(fd.as_fd(), "link").unwrap_err(), Errno::LOOP);
+        assert!(reason(regular(fd.as_fd(), "link/b/file").unwrap_err()).contains("symbolic link"));
     }
 
     #[test]

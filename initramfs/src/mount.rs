@@ -108,7 +108,8 @@ pub fn writable(root: &Root, deployment: &DeploymentId, new: &NewRoot) -> Result
         let source = files::open_beneath(root.as_fd(), &from, OFlags::PATH | OFlags::DIRECTORY);
         let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let tree = source.and_then(|source| open_tree(&source, "", clone));
-        let tree = tree.map_err(|error| Refusal::new(8, format!("{from} on the root file system: {error}")))?;
+        let tree =
+            tree.map_err(|error| Refusal::new(8, format!("{from} on the root file system: {}", files::reason(error))))?;
         attach(tree.as_fd(), "", new, to)?;
     }
     Ok(())
@@ -132,7 +133,7 @@ pub fn take_down() {
 fn attach(from: BorrowedFd<'_>, path: &str, new: &NewRoot, to: &str) -> Result<(), Refusal> {
     let refuse = |why: String| Refusal::new(8, format!("/{to} of the image: {why}"));
     let target = files::open_beneath(new.as_fd(), to, OFlags::PATH | OFlags::DIRECTORY)
-        .map_err(|error| refuse(format!("not a directory to mount on: {error}")))?;
+        .map_err(|error| refuse(format!("it can not be mounted on: {}", files::reason(error))))?;
     let flags = MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let flags = if path.is_empty() { flags | MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH } else { flags };
     move_mount(from, path, &target, "", flags).map_err(|error| refuse(error.to_string()))

@@ -45,7 +45,7 @@ fn check_one(object: &NamedObject, composefs: BorrowedFd<'_>) -> Result<bool, Re
     let path = object.digest.object_path();
     let (file, size) = files::regular(composefs, &path).map_err(|error| match error {
         Errno::NOENT => Refusal::new(15, format!("composefs/{path} is missing, the image needs it")),
-        error => Refusal::new(15, format!("composefs/{path} could not be opened as a regular file: {error}")),
+        error => Refusal::new(15, format!("composefs/{path}: {}", files::reason(error))),
     })?;
     if size != object.size {
         let expected = object.size;
@@ -140,6 +140,6 @@ mod tests {
         assert!(refusal().rule == 15 && refusal().why.contains("has 2 bytes, the image says 3"));
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert!(refusal().rule == 15 && refusal().why.contains("could not be opened"));
+        assert!(refusal().rule == 15 && refusal().why.contains("symbolic link"));
     }
 }
