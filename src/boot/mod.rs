@@ -2,6 +2,9 @@
 
 pub mod authenticode;
 pub mod cpio;
+pub mod efivar;
+pub mod entry;
+pub mod esp;
 pub mod init_program;
 pub mod pe;
 pub mod uki;

@@ -1,1 +1,4 @@
 //! One file per verb: arguments, the call of a flow, the print-out.
+
+pub mod install;
+pub mod status;

@@ -58,10 +58,8 @@ fn packed(file: &File) -> Option<&'static str> {
 
 impl Blobs for Archive {
     fn open(&self, path: &str) -> io::Result<Box<dyn Read + Send + '_>> {
-        let (offset, size) = self
-            .members
-            .get(path)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the archive has no such member"))?;
+        let (offset, size) =
+            self.members.get(path).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the archive has no such member"))?;
         Ok(Box::new(Member { file: &self.file, at: *offset, left: *size }))
     }
 }

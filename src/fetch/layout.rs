@@ -115,7 +115,13 @@ fn open<'a>(
     verified(file, reference, what, descriptor)
 }
 
-fn blob(blobs: &impl Blobs, reference: &Reference, what: &str, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>> {
+fn blob(
+    blobs: &impl Blobs,
+    reference: &Reference,
+    what: &str,
+    descriptor: &Descriptor,
+    limit: u64,
+) -> Result<Vec<u8>> {
     let fail = |source| Error::Read { reference: reference.clone(), what: what.to_owned(), source };
     open(blobs, reference, what, descriptor)?.all(limit).map_err(fail)
 }
@@ -159,9 +165,9 @@ fn by_platform(reference: &Reference, index: &ImageIndex, wanted: &str) -> Resul
         descriptor.platform().as_ref().map(|platform| (platform.os().to_string(), platform.architecture().to_string()))
     };
     let all = index.manifests();
-    let matching = all.iter().find(|descriptor| {
-        platform(descriptor).is_some_and(|(os, architecture)| os == "linux" && architecture == wanted)
-    });
+    let matching = all
+        .iter()
+        .find(|descriptor| platform(descriptor).is_some_and(|(os, architecture)| os == "linux" && architecture == wanted));
     let only = all.first().filter(|descriptor| all.len() == 1 && descriptor.platform().is_none());
     matching.or(only).cloned().ok_or_else(|| {
         let offered: Vec<_> = all.iter().filter_map(platform).map(|(os, name)| format!("{os}/{name}")).collect();

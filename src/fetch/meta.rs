@@ -24,8 +24,7 @@ impl ImageMeta {
         let config: ImageConfiguration = serde_json::from_slice(&config_bytes)
             .map_err(|error| invalid("the configuration", format!("it is no image configuration ({error})")))?;
         let manifest_digest = digest_of(&manifest_bytes);
-        let meta =
-            Self { reference: reference.clone(), manifest_digest, manifest_bytes, manifest, config_bytes, config };
+        let meta = Self { reference: reference.clone(), manifest_digest, manifest_bytes, manifest, config_bytes, config };
         meta.diff_ids()?;
         Ok(meta)
     }
@@ -116,8 +115,7 @@ mod tests {
     }
 
     fn config(diff_id: &str) -> String {
-        serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}})
-            .to_string()
+        serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).to_string()
     }
 
     #[test]

@@ -66,11 +66,7 @@ impl Connection {
         }
         let what = "the configuration";
         let blob = verified(self.blob(reference, descriptor)?, reference, what, descriptor)?;
-        blob.all(CONFIG_MAX).map_err(|source| Error::Read {
-            reference: reference.clone(),
-            what: what.to_owned(),
-            source,
-        })
+        blob.all(CONFIG_MAX).map_err(|source| Error::Read { reference: reference.clone(), what: what.to_owned(), source })
     }
 
     fn blob(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Blob<'_>> {
@@ -127,16 +123,7 @@ fn config(options: &Options) -> ImageProxyConfig {
     config.insecure_skip_tls_verification = options.insecure_transport.then_some(true);
     config.skopeo_cmd = options.architecture.as_ref().map(|architecture| {
         let mut command = Command::new("setpriv");
-        command.args([
-            "--pdeathsig",
-            "SIGTERM",
-            "--",
-            "skopeo",
-            "--override-os",
-            "linux",
-            "--override-arch",
-            architecture,
-        ]);
+        command.args(["--pdeathsig", "SIGTERM", "--", "skopeo", "--override-os", "linux", "--override-arch", architecture]);
         command
     });
     config
@@ -147,16 +134,12 @@ fn explain(reference: &Reference, error: &ProxyError) -> Error {
     let advice = match &why {
         _ if matches!(error, ProxyError::SkopeoSpawnError(_)) => "install skopeo and util-linux",
         why if why.contains("manifest unknown") || why.contains("name unknown") => "check the name and the tag",
-        why if why.contains("unauthorized") || why.contains("denied") => {
-            "log in with podman login, or name the file with your credentials"
-        }
+        why if why.contains("unauthorized") || why.contains("denied") => "log in with podman login, or name the file with your credentials",
         why if why.contains("HTTP response to HTTPS client") || why.contains("x509") => {
             "the registry has no valid certificate; allow insecure transport if you mean this one"
         }
         why if why.contains("no image found in manifest list") => "it has no image for this architecture",
-        why if why.contains("connect") || why.contains("dial") || why.contains("timeout") => {
-            "check the network and the name of the registry"
-        }
+        why if why.contains("connect") || why.contains("dial") || why.contains("timeout") => "check the network and the name of the registry",
         _ => "skopeo inspect on the same reference may tell more",
     };
     Error::Registry { reference: reference.clone(), why, advice }

@@ -83,12 +83,7 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn image(&self, name: &str) -> Result<(PathBuf, Image)> {
-        let names = [
-            name.to_owned(),
-            format!("{name}:latest"),
-            format!("localhost/{name}"),
-            format!("localhost/{name}:latest"),
-        ];
+        let names = [name.to_owned(), format!("{name}:latest"), format!("localhost/{name}"), format!("localhost/{name}:latest")];
         let id = name.strip_prefix("sha256:").unwrap_or(name);
         let mut by_id = None;
         for store in &self.stores {
@@ -103,8 +98,7 @@ impl Finder<'_> {
         }
         by_id.ok_or_else(|| {
             let stores: Vec<_> = self.stores.iter().map(|store| store.display().to_string()).collect();
-            let advice =
-                format!("run `podman images` as the same user to see the names (looked into {})", stores.join(", "));
+            let advice = format!("run `podman images` as the same user to see the names (looked into {})", stores.join(", "));
             Error::NotFound { reference: self.reference.clone(), advice }
         })
     }
@@ -126,9 +120,7 @@ impl Finder<'_> {
                 return Err(self.invalid("its layers", format!("layer {id} is its own parent")));
             }
             let Some((store, parent)) = known.get(&id) else {
-                return Err(
-                    self.invalid("its layers", format!("layer {id} is missing (podman system check may tell why)"))
-                );
+                return Err(self.invalid("its layers", format!("layer {id} is missing (podman system check may tell why)")));
             };
             chain.push((store.clone(), id));
             next = parent.clone().filter(|id| !id.is_empty());
@@ -195,17 +187,14 @@ fn stores<'a>(reference: &Reference, name: &'a str) -> Result<(Vec<PathBuf>, &'a
                 return Err(Error::Read { reference: reference.clone(), what: file.display().to_string(), source })
             }
             Ok(text) => {
-                config =
-                    toml::from_str(&text).map_err(|error| invalid(&file.display().to_string(), error.to_string()))?;
+                config = toml::from_str(&text).map_err(|error| invalid(&file.display().to_string(), error.to_string()))?;
                 break;
             }
         }
     }
     let StorageConfig { driver, graphroot, options } = config.storage;
     if let Some(driver) = driver.filter(|driver| !driver.is_empty() && driver != "overlay") {
-        let why = format!(
-            "its driver is {driver}; only overlay is supported (push the image to a registry or an oci: directory)"
-        );
+        let why = format!("its driver is {driver}; only overlay is supported (push the image to a registry or an oci: directory)");
         return Err(invalid("podman's storage", why));
     }
     let mut stores = vec![graphroot.unwrap_or_else(default_root)];

@@ -75,11 +75,8 @@ impl TarSplit {
         let beneath = path.iter().position(|byte| *byte != b'/').map_or(&b""[..], |start| &path[start..]);
         // An image chose this path: nothing outside of the layer is opened, and no link is followed.
         let flags = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let file =
-            openat2(&self.diff, beneath, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty(), flags)
-                .map_err(|error| {
-                    io::Error::new(io::Error::from(error).kind(), format!("the layer's file {name:?}: {error}"))
-                })?;
+        let file = openat2(&self.diff, beneath, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty(), flags)
+            .map_err(|error| io::Error::new(io::Error::from(error).kind(), format!("the layer's file {name:?}: {error}")))?;
         Ok(Part::Contents { file: File::from(file).take(size), name })
     }
 }
@@ -91,9 +88,7 @@ impl Read for TarSplit {
                 Part::Bytes(bytes) => bytes.read(buffer)?,
                 Part::Contents { file, name } => match file.read(buffer)? {
                     0 if file.limit() > 0 => {
-                        return Err(invalid(format!(
-                            "the layer's file {name:?} is shorter than it was; podman system check may tell why"
-                        )))
+                        return Err(invalid(format!("the layer's file {name:?} is shorter than it was; podman system check may tell why")))
                     }
                     length => length,
                 },

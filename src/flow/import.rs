@@ -86,11 +86,8 @@ fn read_layers(
     stats: &mut Stats,
 ) -> anyhow::Result<()> {
     for (index, diff_id) in source.image().diff_ids()?.into_iter().enumerate() {
-        let mut layer = Layer {
-            diff_id: format!("sha256:{}", hex::encode(diff_id)),
-            stream: Digest::new([0; 32]),
-            entries: Vec::new(),
-        };
+        let mut layer =
+            Layer { diff_id: format!("sha256:{}", hex::encode(diff_id)), stream: Digest::new([0; 32]), entries: Vec::new() };
         // A stream that cannot be read any more is as good as none: it is written again.
         let known = store.stream(&layer.name()).ok().flatten();
         let read_back = known.and_then(|stream| import::read_back(store, &stream, &diff_id).ok().flatten().zip(known));
@@ -116,8 +113,7 @@ fn read_layers(
 fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer]) -> anyhow::Result<()> {
     let mut refs: Vec<(String, Digest)> = layers.iter().map(|layer| (layer.diff_id.clone(), layer.stream)).collect();
     let config_digest = meta.manifest.config().digest();
-    let config =
-        Document { name: format!("oci-config-{config_digest}"), kind: CONFIG_STREAM, bytes: &meta.config_bytes };
+    let config = Document { name: format!("oci-config-{config_digest}"), kind: CONFIG_STREAM, bytes: &meta.config_bytes };
     let config_stream = config.put(store, sys, &refs)?;
     refs.push((format!("config:{config_digest}"), config_stream));
     let name = format!("oci-manifest-{}", meta.manifest_digest);

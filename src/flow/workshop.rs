@@ -143,8 +143,13 @@ impl Source for LayoutSource<'_> {
 
     /// Not hashed again on the way: every layer's diff ID is verified by the import.
     fn layer(&mut self, index: usize) -> fetch::Result<LayerStream<'_>> {
-        let layer = self.layers.get(index).ok_or_else(|| fetch::Error::Other(format!("there is no layer {index}")))?;
-        let file = self.layout.blob(&layer.digest).map_err(|error| fetch::Error::Other(error.to_string()))?;
+        let unreadable = |source| fetch::Error::Read {
+            reference: self.meta.reference.clone(),
+            what: format!("layer {index} in the scratch layout"),
+            source,
+        };
+        let layer = self.layers.get(index).ok_or_else(|| unreadable(std::io::ErrorKind::NotFound.into()))?;
+        let file = self.layout.blob(&layer.digest).map_err(|error| unreadable(std::io::Error::other(error)))?;
         Ok(LayerStream { compression: compression_of(&layer.media_type), reader: Box::new(file) })
     }
 }

@@ -15,8 +15,13 @@ use super::{Error, Result};
 use crate::model::Digest;
 
 const FOLDER: &str = "etc/selinux";
-const FILES: [&str; 5] =
-    ["file_contexts", "file_contexts.local", "file_contexts.homedirs", "file_contexts.subs", "file_contexts.subs_dist"];
+const FILES: [&str; 5] = [
+    "file_contexts",
+    "file_contexts.local",
+    "file_contexts.homedirs",
+    "file_contexts.subs",
+    "file_contexts.subs_dist",
+];
 
 /// Lays out the policy; an empty directory if the image has none.
 pub(super) fn policy(

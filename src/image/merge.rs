@@ -85,9 +85,7 @@ fn inode(
         Item::Directory => return Ok(Inode::Directory(Box::new(Directory::new(stat(meta)?)))),
         Item::HardLink(target) => return linked(tree, &target).map(Inode::leaf),
         Item::Inline(bytes) => LeafContent::Regular(RegularFile::Inline(bytes.into())),
-        Item::Object { digest, size } => {
-            LeafContent::Regular(RegularFile::External(Sha256HashValue::from(*digest.as_bytes()), size))
-        }
+        Item::Object { digest, size } => LeafContent::Regular(RegularFile::External(Sha256HashValue::from(*digest.as_bytes()), size)),
         Item::Symlink(target) => LeafContent::Symlink(OsStr::from_bytes(&target).into()),
         Item::Special { kind: CHARACTER, rdev } => LeafContent::CharacterDevice(rdev),
         Item::Special { kind: BLOCK, rdev } => LeafContent::BlockDevice(rdev),
@@ -135,9 +133,7 @@ fn parent(folder: &[u8], error: &ImageError) -> String {
     let folder = String::from_utf8_lossy(folder);
     match error {
         ImageError::NotFound(_) => {
-            format!(
-                "neither this layer nor one below has an entry for its directory {folder:?} (build the layer with one)"
-            )
+            format!("neither this layer nor one below has an entry for its directory {folder:?} (build the layer with one)")
         }
         _ => format!("its directory {folder:?} is not one: {error}"),
     }

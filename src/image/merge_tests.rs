@@ -21,12 +21,7 @@ fn link(path: &str, target: &str) -> Entry {
 
 /// Paths with the contents of small files, sorted.
 fn listing(tree: &FileSystem<Sha256HashValue>) -> Vec<String> {
-    fn visit(
-        tree: &FileSystem<Sha256HashValue>,
-        folder: &Directory<Sha256HashValue>,
-        below: &str,
-        out: &mut Vec<String>,
-    ) {
+    fn visit(tree: &FileSystem<Sha256HashValue>, folder: &Directory<Sha256HashValue>, below: &str, out: &mut Vec<String>) {
         for (name, inode) in folder.sorted_entries() {
             let path = format!("{below}{}", name.to_string_lossy());
             match inode {

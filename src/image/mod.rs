@@ -211,7 +211,13 @@ fn node(content: &LeafContent<Sha256HashValue>) -> Node {
 
 fn stat(stat: &composefs::tree::Stat) -> Stat {
     let xattrs = stat.xattrs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()));
-    Stat { mode: stat.st_mode, uid: stat.st_uid, gid: stat.st_gid, mtime: stat.st_mtim_sec, xattrs: xattrs.collect() }
+    Stat {
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        mtime: stat.st_mtim_sec,
+        xattrs: xattrs.collect(),
+    }
 }
 
 fn digest(id: &Sha256HashValue) -> Digest {

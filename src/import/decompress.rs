@@ -127,9 +127,7 @@ mod tests {
     #[test]
     fn a_truncated_or_changed_blob_fails() {
         let bytes = vec![9; 100_000];
-        for (compression, blob) in
-            [(Compression::Gzip, gzip(&bytes)), (Compression::Zstd, zstd::encode_all(&bytes[..], 1).unwrap())]
-        {
+        for (compression, blob) in [(Compression::Gzip, gzip(&bytes)), (Compression::Zstd, zstd::encode_all(&bytes[..], 1).unwrap())] {
             assert!(through(compression, &blob[..blob.len() - 3]).is_err(), "{compression:?}");
         }
         assert!(through(Compression::Gzip, b"not gzip").is_err());

@@ -91,9 +91,7 @@ mod tests {
 
     #[test]
     fn paths_lose_what_says_nothing() {
-        for (path, clean) in
-            [("./", ""), ("/", ""), ("./usr//bin/", "usr/bin"), ("/usr/./x", "usr/x"), ("a...b", "a...b")]
-        {
+        for (path, clean) in [("./", ""), ("/", ""), ("./usr//bin/", "usr/bin"), ("/usr/./x", "usr/x"), ("a...b", "a...b")] {
             assert_eq!(clean_path(path.as_bytes()).unwrap(), clean.as_bytes());
         }
     }

@@ -195,8 +195,7 @@ impl TarStream for Split<'_> {
     fn data(&mut self, size: u64, object: bool) -> Result<Data, Fault> {
         let padding = size.wrapping_neg() % BLOCK;
         if object {
-            let digest =
-                self.0.object()?.ok_or_else(|| Fault::Malformed("a large file is not an object".to_owned()))?;
+            let digest = self.0.object()?.ok_or_else(|| Fault::Malformed("a large file is not an object".to_owned()))?;
             self.skip(padding)?;
             return Ok(Data::Object(digest));
         }

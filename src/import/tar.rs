@@ -208,8 +208,7 @@ mod tests {
             tar.append_data(&mut device, "null", &[][..]).unwrap();
         });
         let entries = entries(&mut Memory(&bytes)).unwrap();
-        let items: Vec<_> =
-            entries.iter().map(|entry| (std::str::from_utf8(&entry.path).unwrap(), entry.item.clone())).collect();
+        let items: Vec<_> = entries.iter().map(|entry| (std::str::from_utf8(&entry.path).unwrap(), entry.item.clone())).collect();
         let expected = [
             ("dir", Item::Directory),
             ("dir/small", Item::Inline(vec![1; 64])),
@@ -261,8 +260,7 @@ mod tests {
         });
         assert!(device.contains("device number"), "{device}");
         let sparse = refusal(|tar| {
-            tar.append_pax_extensions([("GNU.sparse.map", b"0,1".as_slice()), ("GNU.sparse.size", b"9".as_slice())])
-                .unwrap();
+            tar.append_pax_extensions([("GNU.sparse.map", b"0,1".as_slice()), ("GNU.sparse.size", b"9".as_slice())]).unwrap();
             tar.append_data(&mut header(tar::EntryType::Regular, 1), "s", &[1][..]).unwrap();
         });
         assert!(sparse.contains("sparse"), "{sparse}");

@@ -117,11 +117,8 @@ fn check(file: &Path, bytes: &[u8]) -> Result<()> {
             meta.algorithm
         )));
     }
-    let unknown = meta
-        .features
-        .incompatible
-        .iter()
-        .chain(meta.features.read_only_compatible.iter().filter(|flag| *flag != V1_EROFS));
+    let unknown =
+        meta.features.incompatible.iter().chain(meta.features.read_only_compatible.iter().filter(|flag| *flag != V1_EROFS));
     match unknown.into_iter().next() {
         Some(flag) => Err(refuse(format!("it uses the feature {flag:?}, which this program does not know"))),
         None => Ok(()),

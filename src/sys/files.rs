@@ -36,18 +36,18 @@ impl NewFile {
         Ok(())
     }
 
-    /// The same under another name, for a file whose name follows from its contents.
-    pub fn publish_as(mut self, target: &Path, sys: &Sys) -> Result<()> {
-        self.target = target.to_owned();
-        self.publish(sys)
-    }
-
     /// Gives the file this name (below the same file system) at once, durable only after [`Sys::sync_fs`]:
     /// for many objects that one barrier covers.
     pub fn place(mut self, sys: &Sys, target: &Path) -> Result<()> {
         sys.step("rename", target, || fs::rename(&self.temporary, target))?;
         self.published = true;
         Ok(())
+    }
+
+    /// The same under another name, for a file whose name follows from its contents.
+    pub fn publish_as(mut self, target: &Path, sys: &Sys) -> Result<()> {
+        self.target = target.to_owned();
+        self.publish(sys)
     }
 }
 
