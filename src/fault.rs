@@ -86,33 +86,47 @@ impl fmt::Display for Fault {
 
 /// The class of one cause; `None` leaves the decision to the next one.
 fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
-    use crate::{boot, fetch, flow, image, model, seal, store, sys, trust};
-    let is = |class| Some(class);
-    if cause.is::<model::reference::BadReference>() || cause.is::<BadUsage>() {
-        is(Class::Usage)
-    } else if cause.is::<flow::report::Untrusted>()
-        || cause.is::<cfs_init::refusal::Refusal>()
-        || cause.is::<boot::authenticode::Error>()
-    {
-        is(Class::Trust)
-    } else if let Some(error) = cause.downcast_ref::<seal::Error>() {
-        is(if matches!(error, seal::Error::Malformed(..)) { Class::Damage } else { Class::Config })
-    } else if cause.is::<flow::workshop::Push>() || cause.is::<fetch::Error>() {
-        is(Class::Network)
-    } else if let Some(error) = cause.downcast_ref::<store::Error>() {
-        is(if matches!(error, store::Error::Sys(_)) { Class::Config } else { Class::Damage })
-    } else if cause.is::<image::Error>() || cause.is::<boot::uki::BadUki>() || cause.is::<boot::pe::BadPe>() {
-        is(Class::Damage)
-    } else if cause.is::<trust::Error>()
-        || cause.is::<sys::Error>()
-        || cause.is::<std::io::Error>()
-        || cause.is::<flow::sign::OtherLayers>()
-        || cause.is::<boot::init_program::BadInit>()
-    {
-        is(Class::Config)
-    } else {
-        None
+    use crate::{boot, deploy, fetch, flow, image, import, install, model, seal, store, sys, trust};
+    macro_rules! classes {
+        ($($type:path $(, $pattern:pat)? => $class:expr;)*) => {
+            $(if let Some(error) = cause.downcast_ref::<$type>() {
+                if matches!(error, _ $(if matches!(error, $pattern))?) {
+                    return Some($class);
+                }
+            })*
+        };
     }
+    // Variants first, then the rest of the type.
+    classes! {
+        model::reference::BadReference => Class::Usage;
+        BadUsage => Class::Usage;
+        flow::report::Untrusted => Class::Trust;
+        cfs_init::refusal::Refusal => Class::Trust;
+        boot::authenticode::Error => Class::Trust;
+        deploy::Error, deploy::Error::Refused { .. } => Class::Trust;
+        deploy::Error, deploy::Error::Content { .. } | deploy::Error::Uki { .. } => Class::Damage;
+        deploy::Error => Class::Config;
+        seal::Error, seal::Error::Malformed(..) => Class::Damage;
+        seal::Error => Class::Config;
+        flow::workshop::Push => Class::Network;
+        fetch::Error, fetch::Error::Registry { .. } => Class::Network;
+        fetch::Error, fetch::Error::Invalid { .. } => Class::Damage;
+        fetch::Error => Class::Config;
+        store::Error, store::Error::Sys(_) => Class::Config;
+        store::Error => Class::Damage;
+        import::Error => Class::Damage;
+        image::Error, image::Error::MissingDirectory { .. } => Class::Config;
+        image::Error => Class::Damage;
+        boot::uki::BadUki => Class::Damage;
+        boot::pe::BadPe => Class::Damage;
+        trust::Error => Class::Config;
+        install::Error => Class::Config;
+        boot::init_program::BadInit => Class::Config;
+        flow::sign::OtherLayers => Class::Config;
+        sys::Error => Class::Config;
+        std::io::Error => Class::Config;
+    }
+    None
 }
 
 /// Arguments that clap takes and we do not.

@@ -1,16 +1,16 @@
 //! The `cfs-host` program.
 
+use std::process::ExitCode;
+
+use cfs_host::cli::{run, Cli};
 use clap::Parser;
 
-#[derive(Parser)]
-enum Verb {
-    Install(cfs_host::cli::install::Args),
-    Status(cfs_host::cli::status::Args),
-}
-
-fn main() -> anyhow::Result<()> {
-    match Verb::parse() {
-        Verb::Install(args) => cfs_host::cli::install::run(args),
-        Verb::Status(args) => cfs_host::cli::status::run(args),
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::from(fault.exit_code())
+        }
     }
 }
