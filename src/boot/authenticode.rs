@@ -16,7 +16,7 @@ use cms::signed_data::{
 use const_oid::db::{rfc5911, rfc5912};
 use const_oid::ObjectIdentifier;
 use der::asn1::{Null, OctetString, SetOfVec};
-use der::{Any, Decode, Encode};
+use der::{Any, Decode, Encode, SliceReader};
 use openssl::hash::MessageDigest;
 use openssl::sign::Verifier;
 use openssl::x509::X509;
@@ -167,6 +167,24 @@ pub fn signer(pe: &[u8], trusted: &[Vec<u8>]) -> Result<usize, Error> {
     Err(why)
 }
 
+/// The certificates (DER) that the file's signatures carry. They prove nothing: anybody can put any there.
+pub fn embedded_certificates(pe: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let pe = Pe::parse(pe)?;
+    let malformed = |error: &dyn std::fmt::Display| Error::NotBelieved(error.to_string());
+    let table = AttributeCertificateIterator::new(&pe).map_err(|error| malformed(&error))?;
+    let mut found = Vec::new();
+    for entry in table.into_iter().flatten() {
+        let mut reader = SliceReader::new(entry.map_err(|error| malformed(&error))?.data)?;
+        let signed_data: SignedData = ContentInfo::decode(&mut reader)?.content.decode_as()?;
+        for choice in signed_data.certificates.iter().flat_map(|set| set.0.iter()) {
+            if let CertificateChoices::Certificate(certificate) = choice {
+                found.push(certificate.to_der()?);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Whether this certificate's key made the signature over the attributes, and these name the content.
 fn signed_by(signature: &AuthenticodeSignature, content: &[u8], certificate: &[u8]) -> Result<bool, Error> {
     let info = signature.signer_info();
@@ -248,6 +266,7 @@ mod tests {
         assert_eq!(signer(&signed, &[other.clone(), certificate.clone()]).unwrap(), 1);
         let error = signer(&signed, &[other]).unwrap_err().to_string();
         assert!(error.contains("none of the trusted"), "{error}");
+        assert_eq!(embedded_certificates(&signed).unwrap(), vec![certificate.clone()]);
         assert!(matches!(signer(&tiny(), &[certificate]), Err(Error::NotSigned)));
     }
 

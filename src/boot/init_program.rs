@@ -49,6 +49,20 @@ pub fn unfilled(program: &[u8]) -> Result<Vec<u8>, BadInit> {
     Ok(out)
 }
 
+/// The PE machine that the program runs on; `None` for one that we do not know.
+pub fn pe_machine(program: &[u8]) -> Result<Option<u16>, BadInit> {
+    Ok(match object::File::parse(program)?.architecture() {
+        object::Architecture::X86_64 => Some(0x8664),
+        object::Architecture::Aarch64 => Some(0xaa64),
+        _ => None,
+    })
+}
+
+/// Whether it needs no loader and no libraries: the initrd has none.
+pub fn is_static(program: &[u8]) -> Result<bool, BadInit> {
+    Ok(object::File::parse(program)?.section_by_name(".interp").is_none())
+}
+
 fn empty() -> Vec<u8> {
     let mut bytes = section::MAGIC.to_vec();
     bytes.resize(section::SIZE, 0);
@@ -90,6 +104,7 @@ pub(crate) mod tests {
     #[test]
     fn too_much_policy_and_other_programs_are_refused() {
         assert!(matches!(fill(&program(), &vec![b' '; section::SIZE]), Err(BadInit::TooLarge(_))));
+        assert!(!is_static(&program()).unwrap(), "test programs are linked with libraries");
         let shell = std::fs::read("/bin/sh").unwrap();
         assert!(matches!(fill(&shell, b"{}"), Err(BadInit::NoSection)));
         assert!(matches!(fill(b"#!/bin/sh", b"{}"), Err(BadInit::Elf(_))));

@@ -2,4 +2,9 @@
 
 pub mod import;
 pub mod install;
+pub mod report;
+pub mod seal;
+pub mod sign;
 pub mod status;
+pub mod verify;
+pub mod workshop;

@@ -55,12 +55,12 @@ pub fn config(base: &[u8], diff_id: &str, created: &str) -> Result<Vec<u8>> {
 }
 
 /// The OCI manifest of the sealed image. `layers` are all of them, in order; annotations that the base's manifest and
-/// layers carry are kept, but for those of an older seal.
-pub fn manifest(base: &[u8], config: &[u8], layers: &[Blob], seal: &Seal) -> Result<Vec<u8>> {
+/// layers carry are kept, but for those of an older seal. Without a seal it is what the digests are computed from.
+pub fn manifest(base: &[u8], config: &[u8], layers: &[Blob], seal: Option<&Seal>) -> Result<Vec<u8>> {
     let base = object("the image's manifest", base)?;
     let mut config_descriptor = Blob::of(CONFIG_TYPE, config).descriptor();
     copy_annotations(base.get("config"), &mut config_descriptor);
-    replace(&mut config_descriptor, seal.on_config());
+    replace(&mut config_descriptor, seal.map(Seal::on_config).unwrap_or_default());
     let layers = layers.iter().enumerate().map(|(index, layer)| {
         let mut descriptor = layer.descriptor();
         copy_annotations(base.get("layers").and_then(|layers| layers.get(index)), &mut descriptor);
@@ -75,7 +75,7 @@ pub fn manifest(base: &[u8], config: &[u8], layers: &[Blob], seal: &Seal) -> Res
     if let Some(annotations) = base.get("annotations") {
         manifest.insert("annotations".into(), annotations.clone());
     }
-    replace(&mut manifest, seal.on_manifest());
+    replace(&mut manifest, seal.map(Seal::on_manifest).unwrap_or_default());
     encode("the manifest", &manifest)
 }
 
@@ -126,7 +126,7 @@ mod tests {
         let base = json!({"schemaVersion": 2, "annotations": {"composefs.stale": "x", "title": "kept"},
             "config": {"annotations": {"composefs.config.fsverity-sha512-12": "x"}},
             "layers": [{"annotations": {"composefs.layer.erofs.v1.fsverity-sha256-12": "x", "note": "kept"}}]});
-        let bytes = manifest(base.to_string().as_bytes(), b"{}", &[layer.clone(), layer], &seal()).unwrap();
+        let bytes = manifest(base.to_string().as_bytes(), b"{}", &[layer.clone(), layer], Some(&seal())).unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(!text.contains("stale") && !text.contains("sha512") && !text.contains("composefs.layer"), "{text}");
         assert!(text.contains("title") && text.contains("note"), "{text}");

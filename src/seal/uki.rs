@@ -60,6 +60,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Built> {
     let stub = Pe::parse(parts.stub).map_err(|error| Error::Efi("systemd's stub".into(), error))?;
     let kernel = Pe::parse(parts.kernel)
         .map_err(|error| Error::Efi(format!("the kernel {}, which must have an EFI stub", parts.version), error))?;
+    same_machine(&stub, &kernel, parts)?;
     let both = stub.nx_compatible().and_then(|stub| Ok(stub && kernel.nx_compatible()?));
     let sections: [(&str, &[u8]); 5] = [
         (".osrel", parts.osrel),
@@ -70,6 +71,28 @@ pub fn build(parts: &Parts<'_>) -> Result<Built> {
     ];
     let bytes = both.and_then(|nx| stub.append(&sections, nx)).map_err(|error| Error::Efi("the UKI".into(), error))?;
     Ok(Built { bytes, policy })
+}
+
+/// A UKI of parts for different machines would be refused by the firmware, or die in the kernel.
+fn same_machine(stub: &Pe<'_>, kernel: &Pe<'_>, parts: &Parts<'_>) -> Result<()> {
+    let machine = |pe: &Pe<'_>, name: &str| pe.machine().map_err(|error| Error::Efi(name.to_owned(), error));
+    let stub = machine(stub, "systemd's stub")?;
+    let others =
+        [("the kernel", Some(machine(kernel, "the kernel")?)), ("cfs-init", init_program::pe_machine(parts.init)?)];
+    match others.iter().find(|(_, machine)| *machine != Some(stub)) {
+        Some((name, _)) => Err(Error::Kernel(format!(
+            "{name} is for another machine than systemd's stub (PE machine {stub:#x}): give the cfs-init of the image's architecture"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// One argument is one word: spaces or quotes would make several of it, or hide some.
+pub fn check_argument(argument: &str) -> std::result::Result<(), &'static str> {
+    if argument.is_empty() || argument.chars().any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '\'') {
+        return Err("a kernel argument is one word without quotes; repeat --karg for several");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -109,6 +132,20 @@ pub(crate) mod tests {
             let mut bad = uki.bytes.clone();
             bad[at] ^= 1;
             assert!(embedded_policy(&bad).is_err(), "byte {at:#x}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_single_words() {
+        for (argument, good) in [
+            ("quiet", true),
+            ("console=ttyS0,115200", true),
+            ("", false),
+            ("a b", false),
+            ("a=\"b", false),
+            ("a\n", false),
+        ] {
+            assert_eq!(check_argument(argument).is_ok(), good, "{argument:?}");
         }
     }
 

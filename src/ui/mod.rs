@@ -5,6 +5,8 @@ pub mod progress;
 pub mod status;
 mod table;
 
+pub use table::plain;
+
 /// The JSON form of a result, one document with a line's end.
 pub fn json<T: serde::Serialize>(value: &T) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
