@@ -1,0 +1,107 @@
+//! The dead end (security rule 16): say why, leave nothing mounted, remember, pause, reboot or power off.
+//!
+//! Works with whatever the boot had reached: without a policy, without EFI variables. Never a shell.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::system::{reboot, RebootCommand};
+
+use crate::console::say;
+use crate::efivars;
+use crate::fallback::{self, Next, RefusalRecord};
+use crate::loader;
+use crate::mount;
+use crate::policy::{OnFailure, Policy};
+use crate::refusal::Refusal;
+
+/// The variable that carries the reason to the next boot.
+const VARIABLE: &str = "CfsHostRefusal";
+/// Without a policy.
+const PAUSE_SECONDS: u8 = 10;
+
+/// A kernel panic, and the end of PID 1 is one, reboots: some distributions' kernels stop for ever by default.
+pub fn reboot_after_panic() {
+    if let Err(error) = std::fs::write("/proc/sys/kernel/panic", "10\n") {
+        say(&format!("/proc/sys/kernel/panic could not be set: {error}"));
+    }
+}
+
+/// The refusal that an earlier boot left: a hint, for `status`.
+pub fn left_behind() -> Option<RefusalRecord> {
+    RefusalRecord::parse(&efivars::content(efivars::CFS_HOST, VARIABLE)?)
+}
+
+/// A verified boot ends the row of refusals.
+pub fn forget() {
+    if let Err(error) = efivars::remove(efivars::CFS_HOST, VARIABLE) {
+        say(&format!("the variable {VARIABLE} could not be removed: {error}"));
+    }
+}
+
+/// Ends the boot. `entry` is the loader's entry if it was known already.
+pub fn dead_end(refusal: &Refusal, policy: Option<&Policy>, entry: Option<&str>) -> ! {
+    say(&format!("REFUSED {refusal}"));
+    if !Path::new(efivars::DIRECTORY).exists() {
+        let _ = mount::system();
+    }
+    if !Path::new(efivars::DIRECTORY).join(format!("SecureBoot-{}", efivars::GLOBAL)).exists() {
+        let _ = mount::efivarfs();
+    }
+    let next = remember(refusal, policy, entry);
+    mount::take_down();
+    rustix::fs::sync();
+    let seconds = policy.map_or(PAUSE_SECONDS, |policy| policy.pause_seconds);
+    say(&format!("{} in {seconds} seconds", what(&next)));
+    std::thread::sleep(Duration::from_secs(seconds.into()));
+    let command = if next == Next::PowerOff { RebootCommand::PowerOff } else { RebootCommand::Restart };
+    let _ = reboot(command);
+    // The kernel panics when PID 1 ends, and reboots as /proc/sys/kernel/panic says.
+    std::process::exit(1)
+}
+
+fn what(next: &Next) -> String {
+    match next {
+        Next::Reboot => "rebooting".to_owned(),
+        Next::RebootInto(entry) => format!("rebooting into {entry}"),
+        Next::PowerOff => "powering off".to_owned(),
+    }
+}
+
+/// Writes the reason and, where the policy reboots, names another deployment; a bounded number of times.
+fn remember(refusal: &Refusal, policy: Option<&Policy>, entry: Option<&str>) -> Next {
+    let entries = loader::list(efivars::read(efivars::LOADER, "LoaderEntries").as_deref());
+    let on_failure = policy.map_or(OnFailure::Reboot, |policy| policy.on_failure);
+    let (n, next) = fallback::next(on_failure, left_behind().as_ref(), entry, &entries);
+    let record = RefusalRecord {
+        n,
+        entry: entry.unwrap_or_default().to_owned(),
+        uki: policy.map(|policy| policy.uki_id.short()).unwrap_or_default(),
+        rule: refusal.rule,
+        why: refusal.why.clone(),
+    };
+    if let Err(error) = efivars::write(efivars::CFS_HOST, VARIABLE, &record.to_bytes()) {
+        say(&format!("the reason could not be kept in an EFI variable: {error}"));
+    }
+    if let Next::RebootInto(other) = &next {
+        if let Err(error) = efivars::write(efivars::LOADER, "LoaderEntryOneShot", &utf16(other)) {
+            say(&format!("the loader could not be told to boot {other}: {error}"));
+        }
+    }
+    next
+}
+
+/// As the boot loader interface wants its strings: UTF-16, little-endian, NUL-ended.
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_one_shot_is_what_the_loader_reads() {
+        assert_eq!(utf16("ab"), [b'a', 0, b'b', 0, 0, 0]);
+    }
+}
