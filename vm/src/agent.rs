@@ -96,7 +96,9 @@ impl Agent {
                 // QEMU has ended: the caller sees that by itself, and must not spin here.
                 Ok(0) => std::thread::sleep(Duration::from_millis(100)),
                 Ok(n) => self.pending.extend_from_slice(&chunk[..n]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+                }
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
                 Err(error) => return Err(error).context("cannot read from the machine's agent"),
             }

@@ -70,10 +70,11 @@ impl Disk {
             .collect())
     }
 
-    /// The only file of the ESP whose name ends so.
-    pub fn esp_find(&self, ending: &str) -> Result<String> {
-        let mut found: Vec<String> = self.esp_list()?.into_iter().filter(|name| name.ends_with(ending)).collect();
-        ensure!(found.len() == 1, "the ESP of {} has {} files *{ending}: {found:?}", self.path.display(), found.len());
+    /// The only file of the ESP whose path begins and ends so.
+    pub fn esp_find(&self, start: &str, end: &str) -> Result<String> {
+        let fits = |name: &String| name.starts_with(start) && name.ends_with(end);
+        let mut found: Vec<String> = self.esp_list()?.into_iter().filter(fits).collect();
+        ensure!(found.len() == 1, "the ESP of {} has not one {start}*{end} but {found:?}", self.path.display());
         Ok(found.remove(0))
     }
 

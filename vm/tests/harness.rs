@@ -112,7 +112,7 @@ fn disks_are_damaged_where_asked_and_nowhere_else() {
     assert!(disk.root_remove("/cfs/deploy/insecure").is_err());
     assert!(disk.root_read("/absent").is_err());
 
-    assert_eq!(disk.esp_find(".efi").unwrap(), handmade::UKI);
+    assert_eq!(disk.esp_find("EFI/Linux/", ".efi").unwrap(), handmade::UKI);
     disk.esp_write("loader/entries/x.conf", b"title x\n").unwrap();
     assert_eq!(disk.esp_read("loader/entries/x.conf").unwrap(), b"title x\n");
     let pristine = self::disk();

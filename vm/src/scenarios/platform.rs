@@ -78,8 +78,7 @@ pub(super) const ALL: &[Scenario] = &[
 
 /// The UKI: its path on the ESP, and a copy.
 fn uki(bed: &Bed) -> Result<(String, std::path::PathBuf)> {
-    let mut found = bed.disk.esp_list()?.into_iter().filter(|name| name.to_lowercase().starts_with("efi/cfs/"));
-    let path = found.next().context("the ESP has no UKI")?;
+    let path = bed.disk.esp_find("EFI/cfs/", ".efi")?;
     let file = bed.dir.path().join("uki.efi");
     fs::write(&file, bed.disk.esp_read(&path)?)?;
     Ok((path, file))
