@@ -212,9 +212,12 @@ pub(crate) fn bundle(signers: Vec<SignerInfo>) -> Vec<u8> {
 
 /// The signature file of these signers, after a change.
 pub(crate) fn bundle_with(signers: Vec<SignerInfo>, change: impl FnOnce(&mut SignedData)) -> Vec<u8> {
+    let mut digest_algorithms: Vec<_> = signers.iter().map(|signer| signer.digest_alg.clone()).collect();
+    digest_algorithms.sort_by_key(|one| one.oid);
+    digest_algorithms.dedup();
     let mut data = SignedData {
         version: CmsVersion::V1,
-        digest_algorithms: SetOfVec::try_from(vec![algorithm(ID_SHA_256)]).unwrap(),
+        digest_algorithms: SetOfVec::try_from(digest_algorithms).unwrap(),
         encap_content_info: EncapsulatedContentInfo { econtent_type: ID_DATA, econtent: None },
         certificates: None,
         crls: None,
