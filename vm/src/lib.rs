@@ -6,10 +6,12 @@
 //! - [`cache`] keeps what is costly to build, outside the clone; [`slot`] keeps the number of machines that run
 //!   side by side to what the host can carry; [`command`] runs other programs.
 //! - [`handmade`] makes a bootable disk without `cfs-host`: the harness is tested with it.
+//! - [`bench`] makes hosts with `cfs-host`, [`scenarios`] attacks them.
 //!
 //! Evidence comes from inside the machine: a boot counts when the agent answers a nonce, never because time passed.
 
 pub mod agent;
+pub mod bench;
 pub mod cache;
 pub mod command;
 pub mod disk;
@@ -17,5 +19,6 @@ pub mod firmware;
 pub mod handmade;
 pub mod machine;
 pub mod run;
+pub mod scenarios;
 pub mod slot;
 pub mod verdict;

@@ -18,6 +18,7 @@ enum Verb {
     Boot(cli::boot::Args),
     Firmware(cli::firmware::Args),
     Tamper(cli::tamper::Args),
+    Scenario(cli::scenario::Args),
 }
 
 fn main() -> Result<()> {
@@ -25,5 +26,6 @@ fn main() -> Result<()> {
         Verb::Boot(args) => cli::boot::run(&args),
         Verb::Firmware(args) => cli::firmware::run(&args),
         Verb::Tamper(args) => cli::tamper::run(&args),
+        Verb::Scenario(args) => cli::scenario::run(&args),
     }
 }

@@ -106,6 +106,9 @@ fn machine(args: &Args) -> Result<Machine> {
     let first = args.disk.first().context("no disk was given")?;
     let mut machine = Machine::new(first, &args.vars);
     machine.disks.clone_from(&args.disk);
+    // The stub takes the first string of a name only: one that is given replaces our own.
+    let is_given = |text: &String| args.smbios.iter().any(|given| given.split('=').next() == text.split('=').next());
+    machine.smbios.retain(|text| !is_given(text));
     machine.smbios.extend(args.smbios.iter().cloned());
     machine.memory = args.memory;
     machine.network = args.network;

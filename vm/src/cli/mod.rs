@@ -2,4 +2,5 @@
 
 pub mod boot;
 pub mod firmware;
+pub mod scenario;
 pub mod tamper;
