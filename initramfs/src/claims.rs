@@ -56,6 +56,7 @@ impl Role {
 
 /// The decoded claims.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Claims {
     /// What the digest is the digest of.
     pub role: Role,

@@ -11,8 +11,10 @@ use crate::console::say;
 use crate::efivars;
 use crate::fallback::{self, Next, RefusalRecord};
 use crate::loader;
+use crate::modules;
 use crate::mount;
 use crate::policy::{OnFailure, Policy};
+use crate::record::Progress;
 use crate::refusal::Refusal;
 
 /// The variable that carries the reason to the next boot.
@@ -39,16 +41,11 @@ pub fn forget() {
     }
 }
 
-/// Ends the boot. `entry` is the loader's entry if it was known already.
-pub fn dead_end(refusal: &Refusal, policy: Option<&Policy>, entry: Option<&str>) -> ! {
+/// Ends the boot.
+pub fn dead_end(refusal: &Refusal, policy: Option<&Policy>, progress: &Progress) -> ! {
     say(&format!("REFUSED {refusal}"));
-    if !Path::new(efivars::DIRECTORY).exists() {
-        let _ = mount::system();
-    }
-    if !Path::new(efivars::DIRECTORY).join(format!("SecureBoot-{}", efivars::GLOBAL)).exists() {
-        let _ = mount::efivarfs();
-    }
-    let next = remember(refusal, policy, entry);
+    reach_variables(policy);
+    let next = remember(refusal, policy, progress);
     mount::take_down();
     rustix::fs::sync();
     let seconds = policy.map_or(PAUSE_SECONDS, |policy| policy.pause_seconds);
@@ -60,6 +57,18 @@ pub fn dead_end(refusal: &Refusal, policy: Option<&Policy>, entry: Option<&str>)
     std::process::exit(1)
 }
 
+/// The boot may have stopped before it had, or after it gave up, the EFI variables; without them the reason is only
+/// shown. The modules that this loads are those of the policy, by hash, whatever else the initramfs holds.
+fn reach_variables(policy: Option<&Policy>) {
+    if !Path::new(efivars::DIRECTORY).exists() {
+        let _ = mount::system();
+    }
+    if efivars::read(efivars::GLOBAL, "SecureBoot").is_none() {
+        let _ = policy.map(modules::load);
+        let _ = mount::efivarfs();
+    }
+}
+
 fn what(next: &Next) -> String {
     match next {
         Next::Reboot => "rebooting".to_owned(),
@@ -69,10 +78,13 @@ fn what(next: &Next) -> String {
 }
 
 /// Writes the reason and, where the policy reboots, names another deployment; a bounded number of times.
-fn remember(refusal: &Refusal, policy: Option<&Policy>, entry: Option<&str>) -> Next {
+fn remember(refusal: &Refusal, policy: Option<&Policy>, progress: &Progress) -> Next {
+    let entry = progress.entry.as_deref();
+    // A hand-over that fails comes after the variable was removed; the row of refusals goes on all the same.
+    let earlier = progress.earlier.clone().or_else(left_behind);
     let entries = loader::list(efivars::read(efivars::LOADER, "LoaderEntries").as_deref());
     let on_failure = policy.map_or(OnFailure::Reboot, |policy| policy.on_failure);
-    let (n, next) = fallback::next(on_failure, left_behind().as_ref(), entry, &entries);
+    let (n, next) = fallback::next(on_failure, earlier.as_ref(), entry, &entries);
     let record = RefusalRecord {
         n,
         entry: entry.unwrap_or_default().to_owned(),

@@ -96,13 +96,12 @@ pub fn claim(raw: &RawVariables) -> Result<Claim, Refusal> {
     let stub = read("StubImageIdentifier", &raw.stub_image);
     let device = read("LoaderDevicePartUUID", &raw.device_part_uuid);
 
-    let (entry, ending, chosen_by) = choose(selected.as_deref(), stub.as_deref())?;
-    let esp = device.as_deref().and_then(uuid).ok_or_else(|| {
-        Refusal::new(
-            7,
-            "the loader does not name its partition (LoaderDevicePartUUID): boot through systemd-boot or systemd-stub",
-        )
-    })?;
+    let explain = |refusal: Refusal| match ignored.as_slice() {
+        [] => refusal,
+        why => Refusal::new(refusal.rule, format!("{} (not counted: {})", refusal.why, why.join("; "))),
+    };
+    let (entry, ending, chosen_by) = choose(selected.as_deref(), stub.as_deref()).map_err(explain)?;
+    let esp = device.as_deref().and_then(uuid).ok_or_else(|| explain(no_device()))?;
     Ok(Claim { entry_file: format!("{entry}{ending}"), entry, chosen_by, esp, ignored })
 }
 
@@ -130,6 +129,12 @@ fn choose(selected: Option<&str>, stub: Option<&str>) -> Result<(EntryName, &'st
         ));
     }
     Ok((entry, ending, ChosenBy::LoaderEntrySelected))
+}
+
+fn no_device() -> Refusal {
+    let why =
+        "the loader does not name its partition (LoaderDevicePartUUID): boot through systemd-boot or systemd-stub";
+    Refusal::new(7, why)
 }
 
 fn nothing_chosen(stub: Option<&str>) -> Refusal {

@@ -17,10 +17,10 @@ fn main() {
     }
     let mut progress = Progress::start();
     match own_policy() {
-        Err(refusal) => halt::dead_end(&refusal, None, None),
+        Err(refusal) => halt::dead_end(&refusal, None, &progress),
         Ok(policy) => {
             let Err(refusal) = boot(&policy, &mut progress);
-            halt::dead_end(&refusal, Some(&policy), progress.entry.as_deref())
+            halt::dead_end(&refusal, Some(&policy), &progress)
         }
     }
 }
@@ -43,7 +43,7 @@ fn boot(policy: &Policy, progress: &mut Progress) -> Result<Infallible, Refusal>
     mount::efivarfs()?;
     let secure_boot = efivars::secure_boot();
     progress.judge(policy, efivars::check_secure_boot(secure_boot, policy))?;
-    let refusal = halt::left_behind();
+    progress.earlier = halt::left_behind();
     let claim = loader::claim(&efivars::loader_variables())?;
     progress.entry = Some(claim.entry_file().to_owned());
     progress.done("variables");
@@ -61,7 +61,7 @@ fn boot(policy: &Policy, progress: &mut Progress) -> Result<Infallible, Refusal>
     mount::writable(&root, &claim.entry().deployment, &new)?;
     halt::forget();
     progress.done("writable");
-    let facts = Facts { policy, claim: &claim, proven: &proven, secure_boot, objects, refusal: refusal.as_ref() };
+    let facts = Facts { policy, claim: &claim, proven: &proven, secure_boot, objects };
     record::write(&facts, progress)?;
     console::say(&format!("booting {}: {progress}", claim.entry()));
     drop((proven, composefs));

@@ -36,7 +36,7 @@ pub fn for_policy(policy: &Policy, proven: &Proven, composefs: BorrowedFd<'_>) -
     }
 }
 
-/// Checks every object below `composefs` (the repository's directory), on all processors.
+/// Checks every object below `composefs` (the repository's directory).
 pub fn check(objects: &[NamedObject], composefs: BorrowedFd<'_>) -> Result<Counts, Refusal> {
     each(objects, |object| check_one(object, composefs))
 }
@@ -61,7 +61,10 @@ fn check_one(object: &NamedObject, composefs: BorrowedFd<'_>) -> Result<bool, Re
     Ok(enabled)
 }
 
-/// Runs `check` over all objects with one thread for each processor; the first refusal stops them all.
+/// A thread mostly waits for the disk, so there are more of them than processors.
+const THREADS_PER_PROCESSOR: usize = 4;
+
+/// Runs `check` over all objects with many threads; the first refusal stops them all.
 fn each<F>(objects: &[NamedObject], check: F) -> Result<Counts, Refusal>
 where
     F: Fn(&NamedObject) -> Result<bool, Refusal> + Sync,
@@ -82,7 +85,8 @@ where
         }
         Ok(enabled)
     };
-    let threads = std::thread::available_parallelism().map_or(2, |count| count.get());
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let threads = (processors * THREADS_PER_PROCESSOR).min(objects.len());
     let enabled = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let died = || Refusal::new(15, "a thread of the objects' pass died");

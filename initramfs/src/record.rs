@@ -32,6 +32,8 @@ pub struct Step {
 pub struct Progress {
     /// The loader's entry, once it is known.
     pub entry: Option<String>,
+    /// Why the boot before this one was refused, once it is known.
+    pub earlier: Option<RefusalRecord>,
     problems: Vec<String>,
     steps: Vec<Step>,
     last: u64,
@@ -41,7 +43,7 @@ impl Progress {
     /// Starts the clock; the first step is the kernel's, from its start to ours.
     pub fn start() -> Self {
         let now = milliseconds();
-        Self { entry: None, problems: vec![], steps: vec![Step { step: "kernel", ms: now }], last: now }
+        Self { entry: None, earlier: None, problems: vec![], steps: vec![Step { step: "kernel", ms: now }], last: now }
     }
 
     /// Ends a step.
@@ -90,8 +92,6 @@ pub struct Facts<'a> {
     pub secure_boot: bool,
     /// The objects' pass; zeros where the policy turns it off.
     pub objects: Counts,
-    /// Why the boot before this one stopped.
-    pub refusal: Option<&'a RefusalRecord>,
 }
 
 #[derive(Serialize)]
@@ -153,7 +153,7 @@ fn write_in(directory: &Path, facts: &Facts<'_>, progress: &Progress) -> std::io
         entry: facts.claim.entry_file(),
         objects: facts.objects,
         ignored: facts.claim.ignored(),
-        refusal: facts.refusal.map(Refused::from),
+        refusal: progress.earlier.as_ref().map(Refused::from),
         problems: &progress.problems,
         timings: &progress.steps,
     };

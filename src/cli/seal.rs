@@ -94,9 +94,9 @@ fn read_init(path: &Path) -> anyhow::Result<Vec<u8>> {
     let refuse = |why: String| crate::trust::Error::File { path: path.to_owned(), why };
     match is_static(&bytes) {
         Ok(true) => Ok(bytes),
-        Ok(false) => {
-            Err(refuse("it is linked with libraries, which the initrd has none of; build it with ci/build-init".into()))?
-        }
+        Ok(false) => Err(refuse(
+            "it is linked with libraries, which the initrd has none of; build it with ci/build-init".into(),
+        ))?,
         Err(error) => Err(refuse(format!("{error}; give the cfs-init program by --init")))?,
     }
 }

@@ -19,10 +19,6 @@ pub(super) struct Transport {
 
 impl From<Transport> for Options {
     fn from(args: Transport) -> Self {
-        Self {
-            authfile: args.authfile,
-            insecure_transport: args.insecure_transport,
-            architecture: args.arch,
-        }
+        Self { authfile: args.authfile, insecure_transport: args.insecure_transport, architecture: args.arch }
     }
 }

@@ -74,7 +74,10 @@ fn print(contents: &Contents) {
     println!("  uki-id    {}", policy.uki_id);
     println!("  kernel    {}", crate::ui::plain(&contents.kernel));
     println!("  cmdline   {}", policy.cmdline);
-    println!("  policy    {:?}, product {:?}, security version {}", policy.mode, policy.product, policy.security_version);
+    println!(
+        "  policy    {:?}, product {:?}, security version {}",
+        policy.mode, policy.product, policy.security_version
+    );
     println!("  signers   {} of {}", policy.threshold, policy.signers.join(", "));
     println!("  files     {}", policy.files.join(" "));
     println!("  signed by {}", contents.signed_by.as_deref().unwrap_or("(give --db to check)"));

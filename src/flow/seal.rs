@@ -202,3 +202,6 @@ fn check(whole: &Imported, workshop: &Workshop, request: &Request<'_>) -> Report
     };
     verify::examine(whole, &workshop.store, &trust)
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,8 @@ impl Workshop {
         Ok(Self { store, layout, scratch })
     }
 
-    /// Copies the source's layers into the layout. A layer that comes unpacked (podman's storage) is gzipped.
+    /// Copies the source's layers into the layout. Layers that come unpacked, as all do from podman's
+    /// storage, are gzipped: nobody wants to push or fetch them plain.
     pub fn copy_layers(&self, source: &mut dyn Source, sys: &Sys) -> anyhow::Result<Vec<Blob>> {
         let descriptors = source.image().manifest.layers().clone();
         let mut layers = Vec::with_capacity(descriptors.len());
@@ -53,16 +54,17 @@ impl Workshop {
             let packed = compression_of(descriptor.media_type().as_ref());
             let digest = descriptor.digest().to_string();
             let known = Blob { media_type: media_type(packed).to_owned(), digest, size: descriptor.size() };
-            if self.layout.has(&known)? {
+            if packed != Compression::None && self.layout.has(&known)? {
                 layers.push(known);
                 continue;
             }
             let mut stream = source.layer(index)?;
-            layers.push(if stream.compression == packed {
-                self.layout.put(media_type(packed), &mut stream.reader, sys)?
-            } else {
-                let mut gzip = GzEncoder::new(stream.reader, flate2::Compression::new(6));
-                self.layout.put(media_type(Compression::Gzip), &mut gzip, sys)?
+            layers.push(match stream.compression {
+                Compression::None => {
+                    let mut gzip = GzEncoder::new(stream.reader, flate2::Compression::new(6));
+                    self.layout.put(media_type(Compression::Gzip), &mut gzip, sys)?
+                }
+                packed => self.layout.put(media_type(packed), &mut stream.reader, sys)?,
             });
         }
         Ok(layers)

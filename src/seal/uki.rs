@@ -99,7 +99,7 @@ pub fn check_argument(argument: &str) -> std::result::Result<(), &'static str> {
 pub(crate) mod tests {
     use super::*;
     use crate::boot::uki::{embedded_policy, Uki};
-    use crate::boot::{init_program::tests::program, pe::tests::tiny};
+    use crate::boot::{init_program::tests::tiny_program, pe::tests::tiny};
     use crate::trust::keys::tests::generated;
 
     pub(crate) fn built(policy: &LoadedPolicy, arguments: &[String]) -> Built {
@@ -109,7 +109,7 @@ pub(crate) mod tests {
             osrel: b"ID=example\n",
             version: "6.1",
             kernel: &tiny(),
-            init: &program(),
+            init: &tiny_program(),
             modules: &modules,
             arguments,
             policy,
@@ -127,7 +127,9 @@ pub(crate) mod tests {
         let parsed = Uki::parse(&uki.bytes).unwrap();
         let places = [parsed.osrel, parsed.cmdline, parsed.kernel]
             .map(|section| section.as_ptr() as usize - uki.bytes.as_ptr() as usize);
-        let module = uki.bytes.windows(5).position(|window| window == b"\x7fELF\0").unwrap();
+        let entries = crate::boot::cpio::read(parsed.initrd).unwrap();
+        let module = entries.iter().find(|entry| entry.path.ends_with(".ko")).unwrap();
+        let module = module.data.as_ptr() as usize - uki.bytes.as_ptr() as usize;
         for at in places.into_iter().chain([module]) {
             let mut bad = uki.bytes.clone();
             bad[at] ^= 1;

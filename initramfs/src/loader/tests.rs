@@ -102,8 +102,11 @@ fn planted_variables_are_absent_and_reported() {
     }
     let stub = RawVariables { stub_image: variable(7, OWN), ..raw(Some(EFI), None) };
     refused(&stub, 6, "but the UKI that runs");
+    refused(&stub, 6, "(not counted: StubImageIdentifier: not set by the loader");
     let device = RawVariables { device_part_uuid: variable(7, ESP), ..raw(Some(EFI), Some(OWN)) };
     refused(&device, 7, "LoaderDevicePartUUID");
+    refused(&device, 7, "(not counted: LoaderDevicePartUUID: not set by the loader");
+    assert!(!claim(&raw(None, None)).unwrap_err().why.contains("not counted"));
 }
 
 #[test]
