@@ -6,6 +6,7 @@
 pub mod boot;
 pub mod cli;
 pub mod deploy;
+pub mod fault;
 pub mod fetch;
 pub mod flow;
 pub mod image;

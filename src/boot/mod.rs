@@ -1,1 +1,10 @@
 //! What firmware and loader read: ESP, entries, UKIs, EFI variables.
+
+pub mod authenticode;
+pub mod cpio;
+pub mod efivar;
+pub mod entry;
+pub mod esp;
+pub mod init_program;
+pub mod pe;
+pub mod uki;

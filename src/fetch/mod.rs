@@ -2,7 +2,16 @@
 //!
 //! Takes a [`Reference`]; gives a [`Source`]. Never unpacks, never writes.
 
-use std::io::Read;
+mod archive;
+mod layout;
+mod meta;
+mod oci_dir;
+mod registry;
+mod storage;
+mod tarsplit;
+mod verified;
+
+use std::io::{self, Read};
 
 use oci_spec::image::{Digest as OciDigest, ImageConfiguration, ImageManifest};
 
@@ -37,6 +46,7 @@ pub enum Compression {
 }
 
 /// One layer's bytes. Size and blob digest are checked: the read that would give the end of a wrong blob fails.
+/// From podman's storage, which keeps no blobs, the tar stream comes unchecked: its diff ID tells.
 pub struct LayerStream<'a> {
     /// How to decompress it.
     pub compression: Compression,
@@ -67,15 +77,84 @@ pub struct Options {
 /// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// To be replaced by the variants that the implementation needs.
-    #[error("{0}")]
-    Other(String),
+    /// There is none of that name.
+    #[error("there is no image {reference}: {advice}")]
+    NotFound {
+        /// As the user wrote it.
+        reference: Reference,
+        /// What is there instead, or how to look.
+        advice: String,
+    },
+    /// A part of it cannot be read.
+    #[error("cannot read {what} of {reference}: {source}{}", permission(source))]
+    Read {
+        /// The image.
+        reference: Reference,
+        /// A file or a blob.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A part of it makes no sense.
+    #[error("{reference} is not usable: {what}: {why}")]
+    Invalid {
+        /// The image.
+        reference: Reference,
+        /// Which part.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It exists, for other machines.
+    #[error("{reference} has no image for linux/{wanted}, only for {offered}")]
+    Platform {
+        /// The index.
+        reference: Reference,
+        /// OCI architecture.
+        wanted: String,
+        /// What it has.
+        offered: String,
+    },
+    /// The registry or skopeo, which talks to it, failed.
+    #[error("cannot fetch {reference}: {why} ({advice})")]
+    Registry {
+        /// The image.
+        reference: Reference,
+        /// Their words.
+        why: String,
+        /// What to do.
+        advice: &'static str,
+    },
 }
 
 /// What this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Opens the image that the reference names.
-pub fn open(_reference: &Reference, _options: &Options) -> Result<Box<dyn Source>> {
-    todo!("fetch helper")
+pub fn open(reference: &Reference, options: &Options) -> Result<Box<dyn Source>> {
+    Ok(match reference {
+        Reference::Registry(name) => Box::new(registry::Registry::open(reference, name, options)?),
+        Reference::OciDir { path, tag } => {
+            let blobs = oci_dir::OciDir::new(path);
+            Box::new(layout::Layout::open(reference, tag.as_deref(), options, blobs)?)
+        }
+        Reference::OciArchive { path, tag } => {
+            let blobs = archive::Archive::open(reference, path)?;
+            Box::new(layout::Layout::open(reference, tag.as_deref(), options, blobs)?)
+        }
+        Reference::ContainersStorage(name) => Box::new(storage::Storage::open(reference, name)?),
+    })
+}
+
+/// The architecture to choose from an index.
+fn architecture(options: &Options) -> String {
+    let native = || crate::model::arch::native().map_or(std::env::consts::ARCH, |arch| arch.oci).to_owned();
+    options.architecture.clone().unwrap_or_else(native)
+}
+
+fn permission(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => " (run it as root)",
+        _ => "",
+    }
 }

@@ -2,7 +2,23 @@
 //!
 //! Takes layers' entries; gives the tree, and the plain and bootable images as composefs-rs makes them. Never touches a disk.
 
+mod labels;
+mod merge;
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use composefs::erofs::format::FormatVersion;
+use composefs::erofs::writer::{mkfs_erofs_versioned, ValidatedFileSystem};
+use composefs::fsverity::Sha256HashValue;
+use composefs::generic_tree::OciTransformOptions;
+use composefs::tree::{Directory, FileSystem, Inode, LeafContent, RegularFile};
+use composefs_boot::BootOps;
+
+use crate::import::Entry;
 use crate::model::Digest;
+use crate::store::verity::Hasher;
 
 /// Owner, mode and extended attributes of one inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,46 +69,174 @@ pub struct ErofsImage {
     pub digest: Digest,
 }
 
-/// The merged file system of an image.
-#[derive(Debug)]
-pub struct Tree {}
+/// The merged file system of an image, as the plain image shows it: after the OCI transform
+/// (`/` as `/usr`, `/run` empty, of extended attributes only `security.capability`).
+#[derive(Clone, Debug)]
+pub struct Tree {
+    files: FileSystem<Sha256HashValue>,
+}
 
 /// Why there is no tree or no image.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// To be replaced by the variants that the implementation needs.
-    #[error("{0}")]
-    Other(String),
+    /// A layer says something that has no or no single meaning.
+    #[error("layer {layer} (counted from the base), entry {path:?}: {why}")]
+    Layer {
+        /// Counted from 1.
+        layer: usize,
+        /// The entry.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A directory that the transforms need is not there.
+    #[error("the image has no directory /{name}, which every {kind} image needs (add `RUN mkdir -p /{name}` to its Containerfile)")]
+    MissingDirectory {
+        /// Its name.
+        name: &'static str,
+        /// `composefs` or `bootable`.
+        kind: &'static str,
+    },
+    /// The image's SELinux policy cannot be used.
+    #[error("cannot read the image's SELinux policy, {file}: {source}")]
+    Policy {
+        /// Which file of it.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// composefs refuses the tree.
+    #[error("cannot {act}: {why}")]
+    Composefs {
+        /// What it was asked for.
+        act: &'static str,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// What this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Tree {
+    /// Merges the entries of an image's layers, from the base up.
+    pub fn from_layers(layers: Vec<Vec<Entry>>) -> Result<Self> {
+        let mut files = merge::merge(layers)?;
+        require(&files, "usr", "composefs")?;
+        files.transform_for_oci(&OciTransformOptions::default()).map_err(composefs("make the tree of the image"))?;
+        Ok(Self { files })
+    }
+
     /// The plain image (`composefs.merged.erofs.v1`), after the OCI transform.
     pub fn plain_image(&self) -> Result<ErofsImage> {
-        todo!("image helper")
+        erofs(self.files.clone())
     }
 
     /// The bootable image (`composefs.merged.bootable.erofs.v1`), after the OCI and the boot transform.
     /// `contents` reads an object (SELinux policy files are needed for labels).
-    pub fn bootable_image(&self, _contents: &dyn Fn(&Digest) -> std::io::Result<Vec<u8>>) -> Result<ErofsImage> {
-        todo!("image helper")
+    pub fn bootable_image(&self, contents: &dyn Fn(&Digest) -> std::io::Result<Vec<u8>>) -> Result<ErofsImage> {
+        let mut files = self.files.clone();
+        for name in ["boot", "sysroot"] {
+            require(&files, name, "bootable")?;
+        }
+        let policy = labels::policy(&files, contents)?;
+        let folder = std::fs::File::open(policy.path())
+            .map_err(|source| Error::Policy { file: policy.path().display().to_string(), source })?;
+        files.transform_for_boot_from_dir(OwnedFd::from(folder)).map_err(composefs("make the image bootable"))?;
+        erofs(files)
     }
 
     /// The inode at a path such as `usr/lib/os-release`; symbolic links are not followed.
-    pub fn get(&self, _path: &str) -> Option<(Node, Stat)> {
-        todo!("image helper")
+    pub fn get(&self, path: &str) -> Option<(Node, Stat)> {
+        if let Ok(folder) = self.files.root.get_directory(OsStr::new(path)) {
+            return Some((Node::Directory, stat(&folder.stat)));
+        }
+        let (folder, name) = self.files.root.split(OsStr::new(path)).ok()?;
+        folder.lookup(name).map(|inode| self.inode(inode))
     }
 
     /// Names in a directory, sorted; `None` if it is none.
-    pub fn list(&self, _path: &str) -> Option<Vec<Vec<u8>>> {
-        todo!("image helper")
+    pub fn list(&self, path: &str) -> Option<Vec<Vec<u8>>> {
+        let folder = self.files.root.get_directory(OsStr::new(path)).ok()?;
+        Some(folder.sorted_entries().map(|(name, _)| name.as_bytes().to_vec()).collect())
     }
 
     /// The directory's whole subtree in order (parents first): path relative to it, inode, metadata.
     /// Hard links come as separate entries with equal content.
-    pub fn walk(&self, _path: &str) -> Vec<(Vec<u8>, Node, Stat)> {
-        todo!("image helper")
+    pub fn walk(&self, path: &str) -> Vec<(Vec<u8>, Node, Stat)> {
+        let mut found = Vec::new();
+        if let Ok(folder) = self.files.root.get_directory(OsStr::new(path)) {
+            self.walk_into(folder, b"", &mut found);
+        }
+        found
+    }
+
+    fn walk_into(&self, folder: &Directory<Sha256HashValue>, below: &[u8], found: &mut Vec<(Vec<u8>, Node, Stat)>) {
+        for (name, inode) in folder.sorted_entries() {
+            let path = [below, name.as_bytes()].concat();
+            let (node, stat) = self.inode(inode);
+            found.push((path.clone(), node, stat));
+            if let Inode::Directory(folder) = inode {
+                self.walk_into(folder, &[&path[..], b"/"].concat(), found);
+            }
+        }
+    }
+
+    fn inode(&self, inode: &Inode<Sha256HashValue>) -> (Node, Stat) {
+        match inode {
+            Inode::Directory(folder) => (Node::Directory, stat(&folder.stat)),
+            Inode::Leaf(id, _) => {
+                let leaf = self.files.leaf(*id);
+                (node(&leaf.content), stat(&leaf.stat))
+            }
+        }
     }
 }
+
+fn node(content: &LeafContent<Sha256HashValue>) -> Node {
+    match content {
+        LeafContent::Regular(RegularFile::Inline(bytes)) => Node::Inline(bytes.to_vec()),
+        LeafContent::Regular(RegularFile::External(id, size) | RegularFile::ExternalNoVerity(id, size)) => {
+            Node::Object { digest: digest(id), size: *size }
+        }
+        // No layer gives one: sparse files are refused when they are imported.
+        LeafContent::Regular(RegularFile::Sparse(_)) => Node::Inline(Vec::new()),
+        LeafContent::Symlink(target) => Node::Symlink(target.as_bytes().to_vec()),
+        LeafContent::BlockDevice(rdev) | LeafContent::CharacterDevice(rdev) => {
+            Node::Special { kind: content.file_type_bits(), rdev: *rdev }
+        }
+        LeafContent::Fifo | LeafContent::Socket => Node::Special { kind: content.file_type_bits(), rdev: 0 },
+    }
+}
+
+fn stat(stat: &composefs::tree::Stat) -> Stat {
+    let xattrs = stat.xattrs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()));
+    Stat { mode: stat.st_mode, uid: stat.st_uid, gid: stat.st_gid, mtime: stat.st_mtim_sec, xattrs: xattrs.collect() }
+}
+
+fn digest(id: &Sha256HashValue) -> Digest {
+    let mut bytes = [0; Digest::LEN];
+    bytes.copy_from_slice(zerocopy::IntoBytes::as_bytes(id));
+    Digest::new(bytes)
+}
+
+fn erofs(files: FileSystem<Sha256HashValue>) -> Result<ErofsImage> {
+    let files = ValidatedFileSystem::new(files).map_err(composefs("write the EROFS image"))?;
+    let bytes = mkfs_erofs_versioned(&files, FormatVersion::V1).into_vec();
+    Ok(ErofsImage { digest: Hasher::hash(&bytes), bytes })
+}
+
+fn require(files: &FileSystem<Sha256HashValue>, name: &'static str, kind: &'static str) -> Result<()> {
+    match files.root.get_directory(OsStr::new(name)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::MissingDirectory { name, kind }),
+    }
+}
+
+fn composefs<E: std::fmt::Display>(act: &'static str) -> impl FnOnce(E) -> Error {
+    move |error| Error::Composefs { act, why: format!("{error:#}") }
+}
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

@@ -1,8 +1,19 @@
 //! The content-addressed store: a composefs-rs repository (sha256, 4 KiB), `meta.json`, `objects/`, `images/`, `streams/`.
 //!
 //! Takes bytes; gives the fs-verity digests that name them. Knows nothing of OCI. Never overwrites an object.
+//! On disk: objects first, then [`Store::sync`], then the names that lead to them; so a name never leads to nothing.
 
+mod format;
+mod object;
+mod refs;
+pub mod stream;
+pub mod verity;
+
+pub use object::{Incoming, Stored};
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 use crate::model::Digest;
 use crate::sys::Sys;
@@ -11,6 +22,10 @@ use crate::sys::Sys;
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    /// The directory, held with a shared lock.
+    lock: File,
+    /// Tells temporary files of this process apart.
+    counter: AtomicU64,
 }
 
 /// Why the store refuses.
@@ -19,42 +34,77 @@ pub enum Error {
     /// A durable operation failed.
     #[error(transparent)]
     Sys(#[from] crate::sys::Error),
-    /// To be replaced by the variants that the implementation needs.
-    #[error("{0}")]
-    Other(String),
+    /// Something of the store cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// What.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// An object cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// Under which temporary name.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The directory is something else.
+    #[error("{} is no composefs repository: it has no meta.json (give an empty or new directory, or the right one)", path.display())]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The repository is of a kind that we cannot use.
+    #[error("the repository of {} cannot be used: {why}", path.display())]
+    Format {
+        /// Its `meta.json`.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An object is gone.
+    #[error("object {} is missing (import the image again)", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// An object or a name is not what it should be.
+    #[error("{} is damaged: {why} (remove it and import the image again)", path.display())]
+    Damaged {
+        /// What.
+        path: PathBuf,
+        /// How that shows.
+        why: &'static str,
+    },
 }
 
 /// What this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Store {
-    /// Opens a repository, or creates an empty one in an existing or new directory.
-    pub fn open_or_create(_path: &Path, _sys: &Sys) -> Result<Self> {
-        todo!("store helper")
-    }
-
     /// The repository's directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens an object for reading.
-    pub fn object(&self, _digest: &Digest) -> Result<std::fs::File> {
-        todo!("store helper")
-    }
-
     /// Stores small bytes as an object.
-    pub fn put(&self, _sys: &Sys, _bytes: &[u8]) -> Result<Digest> {
-        todo!("store helper")
+    pub fn put(&self, sys: &Sys, bytes: &[u8]) -> Result<Digest> {
+        Ok(self.put_bytes(sys, bytes)?.digest)
     }
 
-    /// Stores an EROFS image and its name below `images/`.
-    pub fn put_image(&self, _sys: &Sys, _bytes: &[u8]) -> Result<Digest> {
-        todo!("store helper")
+    /// Stores an EROFS image and its name below `images/`; both are durable on return.
+    pub fn put_image(&self, sys: &Sys, bytes: &[u8]) -> Result<Digest> {
+        let digest = self.put(sys, bytes)?;
+        self.sync(sys)?;
+        self.name_image(sys, &digest)?;
+        sys.sync_dir(&self.path.join("images"))?;
+        Ok(digest)
     }
 
     /// Makes all that was written durable: one syncfs.
-    pub fn sync(&self, _sys: &Sys) -> Result<()> {
-        todo!("store helper")
+    pub fn sync(&self, sys: &Sys) -> Result<()> {
+        Ok(sys.sync_fs(&self.path)?)
     }
 }

@@ -35,6 +35,20 @@ impl NewFile {
         self.published = true;
         Ok(())
     }
+
+    /// The same under another name, for a file whose name follows from its contents.
+    pub fn publish_as(mut self, target: &Path, sys: &Sys) -> Result<()> {
+        self.target = target.to_owned();
+        self.publish(sys)
+    }
+
+    /// Gives the file this name (below the same file system) at once, durable only after [`Sys::sync_fs`]:
+    /// for many objects that one barrier covers.
+    pub fn place(mut self, sys: &Sys, target: &Path) -> Result<()> {
+        sys.step("rename", target, || fs::rename(&self.temporary, target))?;
+        self.published = true;
+        Ok(())
+    }
 }
 
 impl Write for NewFile {
@@ -124,6 +138,18 @@ impl Sys {
     /// Creates a symbolic link.
     pub fn symlink(&self, content: &Path, link: &Path) -> Result<()> {
         self.step("create link", link, || symlink(content, link))
+    }
+
+    /// Makes `link` a symbolic link to `content`, replacing an earlier one at once.
+    pub fn replace_symlink(&self, content: &Path, link: &Path) -> Result<()> {
+        self.step("create link", link, || {
+            let temporary = link.with_file_name(format!(".tmp-link-{}", std::process::id()));
+            ignore_missing(fs::remove_file(&temporary))?;
+            symlink(content, &temporary)?;
+            fs::rename(&temporary, link).inspect_err(|_| {
+                let _ = fs::remove_file(&temporary);
+            })
+        })
     }
 
     /// Creates a hard link.

@@ -7,10 +7,12 @@
 mod command;
 mod fault;
 mod files;
+mod tree;
 
 pub use command::Output;
 pub use fault::{Fault, FaultPlan};
 pub use files::NewFile;
+pub use tree::ScratchDir;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,1 +1,24 @@
-//! harness
+//! The test harness: virtual machines under enforced Secure Boot, driven from Rust and from `ci/demo`.
+//!
+//! - [`machine`] describes a machine, [`run`] starts it and watches it, [`verdict`] says how a boot ended,
+//!   [`agent`] talks to the program that the test images carry (`tests/vm/agent`).
+//! - [`firmware`] makes and reads the firmware's variables; [`disk`] looks at and damages disk images.
+//! - [`cache`] keeps what is costly to build, outside the clone; [`slot`] keeps the number of machines that run
+//!   side by side to what the host can carry; [`command`] runs other programs.
+//! - [`handmade`] makes a bootable disk without `cfs-host`: the harness is tested with it.
+//! - [`bench`] makes hosts with `cfs-host`, [`scenarios`] attacks them.
+//!
+//! Evidence comes from inside the machine: a boot counts when the agent answers a nonce, never because time passed.
+
+pub mod agent;
+pub mod bench;
+pub mod cache;
+pub mod command;
+pub mod disk;
+pub mod firmware;
+pub mod handmade;
+pub mod machine;
+pub mod run;
+pub mod scenarios;
+pub mod slot;
+pub mod verdict;

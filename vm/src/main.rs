@@ -1,2 +1,31 @@
-//! The harness program.
-fn main() {}
+//! `cfs-vm`: the harness on the command line, for `ci/demo` and for looking at one machine by hand.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod cli;
+
+/// Virtual machines under enforced Secure Boot.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Boot(cli::boot::Args),
+    Firmware(cli::firmware::Args),
+    Tamper(cli::tamper::Args),
+    Scenario(cli::scenario::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().verb {
+        Verb::Boot(args) => cli::boot::run(&args),
+        Verb::Firmware(args) => cli::firmware::run(&args),
+        Verb::Tamper(args) => cli::tamper::run(&args),
+        Verb::Scenario(args) => cli::scenario::run(&args),
+    }
+}

@@ -1,0 +1,138 @@
+//! EFI variables, read from efivarfs: what firmware, loader and `/init` left for `status`.
+//!
+//! Anyone with root can write some of them: a value is a hint, never a proof.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Where efivarfs is mounted, from the root directory.
+pub const EFIVARS: &str = "sys/firmware/efi/efivars";
+/// The UEFI specification's own vendor.
+pub const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// The Boot Loader Interface's vendor.
+pub const LOADER: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// Ours.
+pub const CFS_HOST: &str = "76de96f7-2aa9-429f-9361-321acb1fd2a1";
+/// The largest value that is looked at.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// A variable's attributes and value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// `EFI_VARIABLE_*` bits.
+    pub attributes: u32,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// Why `/init` refused the last boot: the content of `CfsHostRefusal`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// 1.
+    pub v: u32,
+    /// Refusals in a row.
+    pub n: u32,
+    /// The entry that was started.
+    #[serde(default)]
+    pub entry: String,
+    /// The UKI's short name.
+    #[serde(default)]
+    pub uki: String,
+    /// The security rule that refused.
+    pub rule: u32,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl Variable {
+    /// Splits a file of efivarfs: four bytes of attributes, then the value.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (attributes, value) = bytes.split_first_chunk::<4>()?;
+        let small = value.len() <= MAX_BYTES;
+        small.then(|| Self { attributes: u32::from_le_bytes(*attributes), value: value.to_owned() })
+    }
+
+    /// One byte that is 0 or 1 (`SecureBoot`, `SetupMode`).
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.value[..] {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+
+    /// UTF-16 texts, each ended by a NUL (`LoaderEntrySelected`, `LoaderEntries`).
+    pub fn as_texts(&self) -> Option<Vec<String>> {
+        if !self.value.len().is_multiple_of(2) {
+            return None;
+        }
+        let units: Vec<u16> = self.value.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        let texts = units.split(|&unit| unit == 0).filter(|text| !text.is_empty());
+        texts.map(|text| String::from_utf16(text).ok()).collect()
+    }
+
+    /// The JSON of `CfsHostRefusal`.
+    pub fn as_refusal(&self) -> Option<Refusal> {
+        serde_json::from_slice(&self.value).ok().filter(|refusal: &Refusal| refusal.v == 1)
+    }
+}
+
+/// The file of a variable below this root directory.
+pub fn path(root: &Path, name: &str, vendor: &str) -> PathBuf {
+    root.join(EFIVARS).join(format!("{name}-{vendor}"))
+}
+
+/// Reads a variable; `None` if it is absent, unreadable or not of the right form.
+pub fn read(root: &Path, name: &str, vendor: &str) -> Option<Variable> {
+    Variable::parse(&std::fs::read(path(root, name, vendor)).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn variable(value: &[u8]) -> Variable {
+        Variable::parse(&[&[6, 0, 0, 0], value].concat()).unwrap()
+    }
+
+    #[test]
+    fn attributes_and_value_are_split() {
+        assert_eq!(variable(b"x"), Variable { attributes: 6, value: b"x".to_vec() });
+        assert_eq!(Variable::parse(b"abc"), None);
+        assert_eq!(Variable::parse(&vec![0; MAX_BYTES + 5]), None);
+    }
+
+    #[test]
+    fn only_0_and_1_are_truth_values() {
+        assert_eq!((variable(&[1]).as_bool(), variable(&[0]).as_bool()), (Some(true), Some(false)));
+        for bad in [&[2][..], &[], &[1, 0]] {
+            assert_eq!(variable(bad).as_bool(), None);
+        }
+    }
+
+    #[test]
+    fn texts_end_with_a_nul() {
+        assert_eq!(variable(b"a\0b\0\0\0c\0\0\0").as_texts().unwrap(), ["ab", "c"]);
+        assert_eq!(variable(b"a\0b").as_texts(), None);
+        assert_eq!(variable(&[0, 0xd8, 0, 0]).as_texts(), None);
+    }
+
+    #[test]
+    fn a_refusal_is_read_as_the_format_has_it() {
+        let json = br#"{"v":1,"n":2,"entry":"cfs-0123456789abcdef.0.1","uki":"0123456789abcdef","rule":10,"why":"x"}"#;
+        let refusal = variable(json).as_refusal().unwrap();
+        assert_eq!((refusal.n, refusal.rule, refusal.why.as_str()), (2, 10, "x"));
+        assert_eq!(variable(br#"{"v":2,"n":2,"rule":10,"why":"x"}"#).as_refusal(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            if let Some(variable) = Variable::parse(&bytes) {
+                let _ = (variable.as_bool(), variable.as_texts(), variable.as_refusal());
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! `containers-storage:`: podman's own storage, read in place (overlay driver), with its additional image stores.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+use serde::de::DeserializeOwned;
+use serde::Deserialize;
+
+use super::tarsplit::TarSplit;
+use super::{Compression, Error, ImageMeta, LayerStream, Result, Source};
+use crate::model::reference::Reference;
+
+/// An image id may be cut; shorter than this it is rather a name.
+const ID_MIN: usize = 6;
+
+/// One image of podman's storage.
+pub(super) struct Storage {
+    meta: ImageMeta,
+    /// Store and layer id, from the base up.
+    layers: Vec<(PathBuf, String)>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: String,
+    names: Option<Vec<String>>,
+    layer: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Layer {
+    id: String,
+    parent: Option<String>,
+}
+
+impl Storage {
+    /// Finds the image by name or id.
+    pub(super) fn open(reference: &Reference, name: &str) -> Result<Self> {
+        let (stores, name) = stores(reference, name)?;
+        let finder = Finder { reference, stores };
+        let (store, image) = finder.image(name)?;
+        let folder = store.join("overlay-images").join(&image.id);
+        let manifest = finder.file(&folder.join("manifest"))?;
+        let config_digest = super::meta::parse_manifest(reference, &manifest)?.config().digest().to_string();
+        let config = finder.file(&folder.join(format!("={}", STANDARD.encode(config_digest))))?;
+        let meta = ImageMeta::new(reference, manifest, config)?;
+        let layers = finder.chain(image.layer)?;
+        if layers.len() != meta.manifest.layers().len() {
+            let why = format!("there are {} layers, the manifest names {}", layers.len(), meta.manifest.layers().len());
+            return Err(finder.invalid("its layers", why));
+        }
+        Ok(Self { meta, layers })
+    }
+}
+
+impl Source for Storage {
+    fn image(&self) -> &ImageMeta {
+        &self.meta
+    }
+
+    fn layer(&mut self, index: usize) -> Result<LayerStream<'_>> {
+        let reference = || self.meta.reference.clone();
+        let (store, id) = self.layers.get(index).ok_or_else(|| {
+            let why = format!("it has no layer {index}");
+            Error::Invalid { reference: reference(), what: "the manifest".to_owned(), why }
+        })?;
+        let list = store.join(format!("overlay-layers/{id}.tar-split.gz"));
+        let stream = TarSplit::open(&list, &store.join("overlay").join(id).join("diff"))
+            .map_err(|source| Error::Read { reference: reference(), what: format!("layer {id}"), source })?;
+        Ok(LayerStream { compression: Compression::None, reader: Box::new(stream) })
+    }
+}
+
+/// Looks through all stores.
+struct Finder<'a> {
+    reference: &'a Reference,
+    stores: Vec<PathBuf>,
+}
+
+impl Finder<'_> {
+    fn image(&self, name: &str) -> Result<(PathBuf, Image)> {
+        let names = [
+            name.to_owned(),
+            format!("{name}:latest"),
+            format!("localhost/{name}"),
+            format!("localhost/{name}:latest"),
+        ];
+        let id = name.strip_prefix("sha256:").unwrap_or(name);
+        let mut by_id = None;
+        for store in &self.stores {
+            for image in self.list::<Image>(&store.join("overlay-images/images.json"))? {
+                if image.names.iter().flatten().any(|name| names.contains(name)) {
+                    return Ok((store.clone(), image));
+                }
+                if id.len() >= ID_MIN && image.id.starts_with(id) {
+                    by_id.get_or_insert((store.clone(), image));
+                }
+            }
+        }
+        by_id.ok_or_else(|| {
+            let stores: Vec<_> = self.stores.iter().map(|store| store.display().to_string()).collect();
+            let advice =
+                format!("run `podman images` as the same user to see the names (looked into {})", stores.join(", "));
+            Error::NotFound { reference: self.reference.clone(), advice }
+        })
+    }
+
+    /// The layers below and including the top one; any store may hold any of them.
+    fn chain(&self, top: Option<String>) -> Result<Vec<(PathBuf, String)>> {
+        let mut known = HashMap::new();
+        for store in self.stores.iter().rev() {
+            for list in ["overlay-layers/volatile-layers.json", "overlay-layers/layers.json"] {
+                for layer in self.list::<Layer>(&store.join(list))? {
+                    known.insert(layer.id, (store.clone(), layer.parent));
+                }
+            }
+        }
+        let (mut chain, mut seen) = (Vec::new(), HashSet::new());
+        let mut next = top.filter(|id| !id.is_empty());
+        while let Some(id) = next {
+            if !seen.insert(id.clone()) {
+                return Err(self.invalid("its layers", format!("layer {id} is its own parent")));
+            }
+            let Some((store, parent)) = known.get(&id) else {
+                return Err(
+                    self.invalid("its layers", format!("layer {id} is missing (podman system check may tell why)"))
+                );
+            };
+            chain.push((store.clone(), id));
+            next = parent.clone().filter(|id| !id.is_empty());
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// A JSON list; an absent file is an empty one.
+    fn list<T: DeserializeOwned>(&self, path: &Path) -> Result<Vec<T>> {
+        match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(self.unreadable(path, source)),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| self.invalid(&path.display().to_string(), error.to_string())),
+        }
+    }
+
+    fn file(&self, path: &Path) -> Result<Vec<u8>> {
+        fs::read(path).map_err(|source| self.unreadable(path, source))
+    }
+
+    fn unreadable(&self, path: &Path, source: io::Error) -> Error {
+        Error::Read { reference: self.reference.clone(), what: path.display().to_string(), source }
+    }
+
+    fn invalid(&self, what: &str, why: String) -> Error {
+        Error::Invalid { reference: self.reference.clone(), what: what.to_owned(), why }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    storage: StorageConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StorageConfig {
+    driver: Option<String>,
+    graphroot: Option<PathBuf>,
+    options: StorageOptions,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StorageOptions {
+    additionalimagestores: Vec<PathBuf>,
+}
+
+/// The stores to look into, and the name without the store: `[overlay@/graph/root+/run/root]name` names one itself.
+fn stores<'a>(reference: &Reference, name: &'a str) -> Result<(Vec<PathBuf>, &'a str)> {
+    let invalid = |what: &str, why: String| Error::Invalid { reference: reference.clone(), what: what.into(), why };
+    if let Some((store, name)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let root = store.split_once('@').map_or(store, |(_, root)| root).split(['+', ':']).next().unwrap_or_default();
+        return Ok((vec![PathBuf::from(root)], name));
+    }
+    let mut config = Config::default();
+    for file in config_files() {
+        match fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => {
+                return Err(Error::Read { reference: reference.clone(), what: file.display().to_string(), source })
+            }
+            Ok(text) => {
+                config =
+                    toml::from_str(&text).map_err(|error| invalid(&file.display().to_string(), error.to_string()))?;
+                break;
+            }
+        }
+    }
+    let StorageConfig { driver, graphroot, options } = config.storage;
+    if let Some(driver) = driver.filter(|driver| !driver.is_empty() && driver != "overlay") {
+        let why = format!(
+            "its driver is {driver}; only overlay is supported (push the image to a registry or an oci: directory)"
+        );
+        return Err(invalid("podman's storage", why));
+    }
+    let mut stores = vec![graphroot.unwrap_or_else(default_root)];
+    stores.extend(options.additionalimagestores);
+    Ok((stores, name))
+}
+
+/// As containers-storage.conf(5) has it: the first that exists counts.
+fn config_files() -> Vec<PathBuf> {
+    if let Some(file) = std::env::var_os("CONTAINERS_STORAGE_CONF") {
+        return vec![file.into()];
+    }
+    let mut files = Vec::new();
+    if !is_root() {
+        files.push(home("XDG_CONFIG_HOME", ".config").join("containers/storage.conf"));
+    }
+    files.extend(["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"].map(PathBuf::from));
+    files
+}
+
+fn default_root() -> PathBuf {
+    match is_root() {
+        true => "/var/lib/containers/storage".into(),
+        false => home("XDG_DATA_HOME", ".local/share").join("containers/storage"),
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn home(variable: &str, below: &str) -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(below);
+    std::env::var_os(variable).map_or_else(home, PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_config_is_read_as_podman_writes_it() {
+        let text = "[storage]\ndriver = \"overlay\"\ngraphroot = \"/g\"\n[storage.options]\nadditionalimagestores = [\n\"/a\",\n]\n\
+                    [storage.options.overlay]\nmountopt = \"nodev\"\n";
+        let config: Config = toml::from_str(text).unwrap();
+        assert_eq!(config.storage.graphroot, Some("/g".into()));
+        assert_eq!(config.storage.options.additionalimagestores, [PathBuf::from("/a")]);
+    }
+
+    fn open(store: &Path, name: &str) -> String {
+        let reference = Reference::ContainersStorage(format!("[overlay@{}+/run]{name}", store.display()));
+        let Reference::ContainersStorage(name) = &reference else { unreachable!() };
+        Storage::open(&reference, name).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn an_unknown_name_tells_where_was_looked_and_how_to_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = open(dir.path(), "localhost/none:v1");
+        assert!(error.contains("podman images") && error.contains(&dir.path().display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_chain_that_is_broken_or_runs_in_a_circle_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let reference = "containers-storage:x".parse().unwrap();
+        fs::create_dir(dir.path().join("overlay-layers")).unwrap();
+        let list = r#"[{"id":"a","parent":"b"},{"id":"b","parent":"a"},{"id":"c","parent":"gone"},{"id":"d"},{"id":"e","parent":"d"}]"#;
+        fs::write(dir.path().join("overlay-layers/layers.json"), list).unwrap();
+        let finder = Finder { reference: &reference, stores: vec![dir.path().to_owned()] };
+        assert!(finder.chain(Some("a".into())).unwrap_err().to_string().contains("own parent"));
+        assert!(finder.chain(Some("c".into())).unwrap_err().to_string().contains("gone"));
+        let ids: Vec<_> = finder.chain(Some("e".into())).unwrap().into_iter().map(|(_, id)| id).collect();
+        assert_eq!(ids, ["d", "e"]);
+    }
+}

@@ -1,0 +1,274 @@
+//! install: fetch ► import ► image ► verify ► deploy into a staging directory ► plan; then, once shown, the disk.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::import::{import, Imported};
+use crate::boot::esp::{EnrollKeys, EspFile, NewEsp};
+use crate::deploy::host_image::{self, Uki};
+use crate::deploy::origin::{now, this_program, Origin};
+use crate::deploy::verify::{verify, Candidate, Demand, Sealed};
+use crate::deploy::{layout, populate};
+use crate::fetch;
+use crate::image::ErofsImage;
+pub use crate::install::geometry::parse_size;
+use crate::install::geometry::{self, Wish};
+use crate::install::target::{observe, Target};
+use crate::install::{disk, enroll, Error};
+use crate::model::arch::{self, Arch};
+use crate::model::disk::{DiskPlan, InstallPlan};
+use crate::model::reference::Reference;
+use crate::model::{DeploymentId, Digest, EntryName};
+use crate::store::Store;
+use crate::sys::{ScratchDir, Sys};
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The image to install.
+    pub image: Reference,
+    /// The image that the host will follow, if another.
+    pub follow: Option<Reference>,
+    /// File or block device.
+    pub target: PathBuf,
+    /// Size of a new file; `None`: as large as the content asks for.
+    pub size: Option<u64>,
+    /// Size of the ESP.
+    pub esp_size: u64,
+    /// Replace a file, or destroy what is on a device.
+    pub wipe: bool,
+    /// A directory with `PK.auth`, `KEK.auth`, `db.auth`.
+    pub enroll_keys: Option<PathBuf>,
+    /// A policy file to check with, beyond the image's own policy.
+    pub policy: Option<PathBuf>,
+    /// A key directory to check with, beyond the image's own policy.
+    pub keys: Option<PathBuf>,
+    /// Where the staging directory is made.
+    pub scratch: Option<PathBuf>,
+    /// How to fetch.
+    pub fetch: fetch::Options,
+}
+
+/// Ready to be written: the plan, and all that it needs.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What will be done.
+    pub plan: InstallPlan,
+    staged: ScratchDir,
+    esp: Vec<EspFile>,
+}
+
+/// An image that was verified and lies in the store of a staging directory.
+struct Verified {
+    imported: Imported,
+    arch: Arch,
+    uki: Uki,
+    loader: Vec<u8>,
+    system: String,
+    image: Digest,
+    sealed: Sealed,
+    enforces: bool,
+}
+
+/// Everything up to the plan. Writes to the staging directory only.
+pub fn prepare(request: &Request, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
+    let ground = Ground::survey(request, sys)?;
+    say(&format!("Importing {}", request.image));
+    let mut source = fetch::open(&request.image, &request.fetch)?;
+    let imported = import(source.as_mut(), &ground.store, sys)?;
+    ground.build(request, imported, sys, say)
+}
+
+/// What is known and made before anything is fetched.
+struct Ground {
+    target: Target,
+    demand: Option<Demand>,
+    keys: EnrollKeys,
+    staged: ScratchDir,
+    store: Store,
+}
+
+impl Ground {
+    /// Refuses all that can be refused without the image, then makes the staging directory.
+    fn survey(request: &Request, sys: &Sys) -> anyhow::Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::NotRoot.into());
+        }
+        let target = observe(&request.target, request.wipe)?;
+        if let (Some(_), Some(_)) = (target.capacity, request.size) {
+            return Err(Error::SizeOfDevice(target.path).into());
+        }
+        let demand = demand(request)?;
+        let keys = request.enroll_keys.as_deref().map(enroll::read).transpose()?.unwrap_or_default();
+        let staged = staging(request, &target, sys)?;
+        layout::create(sys, staged.path())?;
+        let store = Store::open_or_create(&staged.path().join(layout::REPOSITORY), sys)?;
+        Ok(Self { target, demand, keys, staged, store })
+    }
+
+    /// From the imported image to the plan.
+    fn build(self, request: &Request, imported: Imported, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
+        say("Verifying the image");
+        let verified = verified(request, imported, &self.store, self.demand.as_ref(), sys)?;
+        say("Staging the root file system");
+        let id = deploy(request, &verified, &self.store, self.staged.path(), sys)?;
+        plan(request, &self.target, verified, id, self.keys, self.staged)
+    }
+}
+
+/// Writes the disk.
+pub fn apply(prepared: &Prepared, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<()> {
+    let disk = &prepared.plan.disk;
+    say(&format!("Writing {}", disk.target.display()));
+    disk::write(sys, disk, prepared.staged.path(), &prepared.esp)
+        .with_context(|| format!("{} was not installed", disk.target.display()))
+}
+
+fn demand(request: &Request) -> anyhow::Result<Option<Demand>> {
+    let demand = match (&request.keys, &request.policy) {
+        (Some(directory), _) => Some(Demand::from_keys(directory)?),
+        (None, Some(file)) => Some(Demand::from_policy(file)?),
+        (None, None) => None,
+    };
+    Ok(demand)
+}
+
+fn staging(request: &Request, target: &Target, sys: &Sys) -> anyhow::Result<ScratchDir> {
+    let parent = request.scratch.as_deref().unwrap_or_else(|| target.scratch_parent());
+    for ended in target.temporary_names() {
+        sys.remove_leftovers(target.scratch_parent(), &ended)?;
+    }
+    sys.remove_leftovers(parent, "cfs-install")?;
+    sys.scratch_dir(parent, "cfs-install").context("the staging directory cannot be made; name another with --scratch")
+}
+
+/// Computes the image from its layers, and lets the code that decides at boot decide.
+fn verified(
+    request: &Request,
+    imported: Imported,
+    store: &Store,
+    demand: Option<&Demand>,
+    sys: &Sys,
+) -> anyhow::Result<Verified> {
+    let reference = request.image.to_string();
+    let meta = &imported.meta;
+    let name = meta.config.architecture().to_string();
+    let arch = arch::by_oci_name(&name).ok_or(Error::Architecture(name))?;
+    let uki = host_image::uki(&imported.tree, store)?;
+    let loader = host_image::loader(&imported.tree, store, &arch)?;
+    let system = host_image::system_name(&imported.tree, store);
+    let policy = host_image::policy(&uki)?;
+    if policy.root_fs != disk::ROOT_FS {
+        return Err(Error::RootFs(policy.root_fs).into());
+    }
+    if let Some(demand) = demand {
+        demand.verify_signed(&reference, &uki.path, &uki.bytes)?;
+        demand.verify_signed(&reference, &host_image::loader_path(&arch), &loader)?;
+    }
+    let ErofsImage { bytes, digest } = imported.tree.bootable_image(&|digest| read_object(store, digest))?;
+    let nothing = Default::default();
+    let candidate = Candidate {
+        reference: &reference,
+        annotations: meta.manifest.annotations().as_ref().unwrap_or(&nothing),
+        diff_ids: meta.config.rootfs().diff_ids(),
+        digest,
+        policy: &policy,
+    };
+    let sealed = verify(&candidate, demand)?;
+    store.put_image(sys, &bytes)?;
+    Ok(Verified { arch, uki, loader, system, image: digest, sealed, enforces: policy.enforces(), imported })
+}
+
+fn read_object(store: &Store, digest: &Digest) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    store.object(digest).map_err(std::io::Error::other)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The first deployment, and `/var` as the image has it.
+fn deploy(
+    request: &Request,
+    verified: &Verified,
+    store: &Store,
+    root: &Path,
+    sys: &Sys,
+) -> anyhow::Result<DeploymentId> {
+    let id = layout::next_id(root, &verified.image);
+    let meta = &verified.imported.meta;
+    let tree = &verified.imported.tree;
+    let origin = Origin {
+        version: 1,
+        reference: request.follow.as_ref().unwrap_or(&request.image).to_string(),
+        manifest_digest: meta.manifest_digest.to_string(),
+        config_digest: meta.manifest.config().digest().to_string(),
+        image: verified.image,
+        uki: Digest::new(sha256(&verified.uki.bytes)),
+        uki_path: verified.uki.path.clone(),
+        deployed_at: now(),
+        deployed_by: this_program(),
+        unknown: Default::default(),
+    };
+    let subtree = |name: &str, target: &Path| {
+        populate::populate(sys, store, name, &tree.walk(name), target)?;
+        tree.get(name).map_or(Ok(()), |(_, stat)| populate::own(sys, &stat, target))
+    };
+    subtree("var", &root.join(layout::VAR))?;
+    let new = layout::Deployment { id: &id, origin: &origin, signature: &verified.sealed.signature };
+    layout::write(sys, root, &new, &|etc| subtree("etc", etc))?;
+    Ok(id)
+}
+
+fn plan(
+    request: &Request,
+    target: &Target,
+    verified: Verified,
+    id: DeploymentId,
+    keys: EnrollKeys,
+    staged: ScratchDir,
+) -> anyhow::Result<Prepared> {
+    let entry = EntryName { deployment: id.clone(), order: 1 };
+    let Verified { arch, uki, loader, system, image, sealed, enforces, .. } = verified;
+    let (name, kernel) = (entry.to_string(), uki.kernel);
+    let esp = NewEsp { arch, loader, uki: uki.bytes, entry, system: &system, enroll: keys }.files();
+
+    let mut content = geometry::measure(staged.path())?;
+    content.esp_bytes = esp.iter().map(|file| file.bytes.len() as u64).sum();
+    let shown = target.path.display().to_string();
+    let wish = Wish { size: target.capacity.or(request.size), esp_size: request.esp_size };
+    let laid_out = geometry::plan(&shown, &wish, &content)?;
+    let disk = DiskPlan {
+        target: target.path.clone(),
+        kind: target.kind,
+        size: laid_out.size,
+        esp: laid_out.esp,
+        root: laid_out.root,
+        inodes: laid_out.inodes,
+        arch,
+    };
+    let plan = InstallPlan {
+        api_version: "cfs-host/v1",
+        kind: "Install",
+        reference: request.image.to_string(),
+        target_reference: request.follow.as_ref().unwrap_or(&request.image).to_string(),
+        image,
+        deployment: id.to_string(),
+        entry: name,
+        system,
+        kernel,
+        signers: sealed.verified.signers().to_vec(),
+        content_bytes: content.bytes,
+        enforces,
+        disk,
+    };
+    Ok(Prepared { plan, staged, esp })
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! image ► trust: an image's chain of trust, link by link, with the code that `/init` runs.
+
+use std::io::Read;
+
+use cfs_init::policy::{Mode, ObjectCheck, Policy, SecureBoot};
+use cfs_init::signature;
+
+use super::import::{import, Imported};
+use super::report::{PolicySummary, Report};
+use super::workshop::scratch_store;
+use crate::boot::{authenticode, uki};
+use crate::fetch::Source;
+use crate::image::Tree;
+use crate::model::{Digest, Role};
+use crate::seal::annotations::{sealed_layers, Seal};
+use crate::seal::files::{Files, ImageFiles};
+use crate::seal::kernel::MODULES_DIR;
+use crate::seal::{LOADER_DIR, UKI_FILE};
+use crate::store::Store;
+use crate::sys::Sys;
+use crate::trust::certificate::Certificate;
+use crate::trust::fsverity::digest_of;
+use crate::trust::policy_file::LoadedPolicy;
+
+/// Whom the caller trusts.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// What images and UKIs must satisfy beyond the UKI's own policy.
+    pub policy: Option<LoadedPolicy>,
+    /// Certificates as in the firmware's db.
+    pub db: Vec<Certificate>,
+    /// How many signatures there must be already.
+    pub signatures: Signatures,
+}
+
+/// How many of the policy's signers must have signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signatures {
+    /// As many as the policy wants, as at boot.
+    #[default]
+    Threshold,
+    /// One: the others are still to sign.
+    First,
+}
+
+/// Reads an image into a scratch store and examines it.
+pub fn image(source: &mut dyn Source, trust: &Trust, sys: &Sys) -> anyhow::Result<Report> {
+    let (store, _scratch) = scratch_store(sys)?;
+    let image = import(source, &store, sys)?;
+    Ok(examine(&image, &store, trust))
+}
+
+/// Follows the chain as far as it holds together. Layers and diff IDs were verified when the image was imported.
+pub fn examine(image: &Imported, store: &Store, trust: &Trust) -> Report {
+    let meta = &image.meta;
+    let mut report = Report {
+        reference: meta.reference.to_string(),
+        manifest_digest: meta.manifest_digest.to_string(),
+        config_digest: meta.manifest.config().digest().to_string(),
+        architecture: meta.config.architecture().to_string(),
+        image: None,
+        checks: Vec::new(),
+        signers: Vec::new(),
+        claims: None,
+        policy: None,
+    };
+    let diff_ids = meta.config.rootfs().diff_ids();
+    report.ok("layers", format!("{} layers match their diff IDs", diff_ids.len()));
+    let seal = match Seal::read(&meta.manifest) {
+        Ok(Some(seal)) => seal,
+        Ok(None) => {
+            report.failed("seal", "the image was never sealed; run `cfs-host seal`");
+            return report;
+        }
+        Err(error) => {
+            report.failed("seal", error.to_string());
+            return report;
+        }
+    };
+    if seal.sealed_layers != sealed_layers(diff_ids) {
+        let why = "sealed for the image it was built from, not for this one; run `cfs-host seal`";
+        report.failed("seal", why);
+        return report;
+    }
+    report.ok("seal", "made for these layers");
+    digests(&mut report, &image.tree, store, &seal);
+    let files = ImageFiles { tree: &image.tree, store };
+    if let Some(policy) = uki_and_loader(&mut report, &files, trust) {
+        signatures(&mut report, meta.config_bytes.as_slice(), &seal, &policy, trust);
+        report.policy = Some(PolicySummary::of(&policy));
+    }
+    report
+}
+
+/// Both images, computed again.
+fn digests(report: &mut Report, tree: &Tree, store: &Store, seal: &Seal) {
+    let compare = |computed: Digest, annotated: Digest| {
+        if computed == annotated {
+            Ok((computed, computed.to_hex()))
+        } else {
+            Err(format!("the layers give {computed}, the annotation says {annotated}"))
+        }
+    };
+    let plain = tree.plain_image().map_err(|error| error.to_string());
+    report.result("plain image", plain.and_then(|image| compare(image.digest, seal.plain)));
+    let bootable = bootable_digest(tree, store).map_err(|error| error.to_string());
+    report.image = report.result("bootable image", bootable.and_then(|digest| compare(digest, seal.bootable)));
+}
+
+/// The digest of the bootable image of a tree whose objects are in the store.
+pub fn bootable_digest(tree: &Tree, store: &Store) -> crate::image::Result<Digest> {
+    let contents = |digest: &Digest| {
+        let mut bytes = Vec::new();
+        store.object(digest).map_err(std::io::Error::other)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    Ok(tree.bootable_image(&contents)?.digest)
+}
+
+/// The UKI's policy, if the UKI is whole; its own signature and the loader's are checked against db on the way.
+fn uki_and_loader(report: &mut Report, files: &ImageFiles<'_>, trust: &Trust) -> Option<Policy> {
+    let paths = uki_paths(files);
+    let [path] = paths.as_slice() else {
+        let why = format!("the image has {} UKIs ({}) and must have one", paths.len(), paths.join(", "));
+        report.failed("UKI", why);
+        return None;
+    };
+    let bytes = report.result("UKI", files.require(path, "seal the image").map(|bytes| (bytes, format!("/{path}"))))?;
+    secure_boot_signature(report, "UKI signature", &bytes, trust);
+    let loaders = files.list(LOADER_DIR);
+    if loaders.is_empty() {
+        report.failed("loader", format!("the image has none in /{LOADER_DIR}; seal the image"));
+    }
+    for name in loaders {
+        let loader = files.require(&format!("{LOADER_DIR}/{name}"), "seal the image");
+        if let Some(loader) = report.result("loader", loader.map(|bytes| (bytes, format!("/{LOADER_DIR}/{name}")))) {
+            secure_boot_signature(report, "loader signature", &loader, trust);
+        }
+    }
+    let policy = uki::embedded_policy(&bytes).map(|policy| {
+        let detail = format!("uki-id {} as its policy says", policy.uki_id.short());
+        (policy, detail)
+    });
+    report.result("UKI contents", policy)
+}
+
+/// Paths of the UKIs in an image.
+pub fn uki_paths(files: &dyn Files) -> Vec<String> {
+    let versions = files.list(MODULES_DIR).into_iter();
+    let paths = versions.map(|version| format!("{MODULES_DIR}/{version}"));
+    paths
+        .filter(|dir| files.list(dir).iter().any(|name| name == UKI_FILE))
+        .map(|dir| format!("{dir}/{UKI_FILE}"))
+        .collect()
+}
+
+fn secure_boot_signature(report: &mut Report, name: &'static str, file: &[u8], trust: &Trust) {
+    if trust.db.is_empty() {
+        let embedded = authenticode::embedded_certificates(file).unwrap_or_default();
+        match authenticode::signer(file, &embedded).map(|index| Certificate::from_der(&embedded[index])) {
+            Ok(Ok(by)) => report.unchecked(name, format!("whole, by {:?}; give --keys to say who may sign", by.name())),
+            Ok(Err(error)) => report.failed(name, error.to_string()),
+            Err(error) => report.failed(name, error.to_string()),
+        }
+        return;
+    }
+    let db: Vec<Vec<u8>> = trust.db.iter().map(|certificate| certificate.der().to_vec()).collect();
+    let signer = authenticode::signer(file, &db);
+    report.result(name, signer.map(|index| ((), format!("by {:?}", trust.db[index].name()))));
+}
+
+/// Both signatures, by the UKI's policy and by the caller's.
+fn signatures(report: &mut Report, config: &[u8], seal: &Seal, policy: &Policy, trust: &Trust) {
+    let own = with_threshold(policy.clone(), trust.signatures);
+    let digest = report.image.unwrap_or(seal.bootable);
+    let verified = signature::verify(&seal.signature, &digest, Role::HostBootable, &own).map(|verified| {
+        let by = verified.signers().join(", ");
+        let claims = verified.claims();
+        let detail = format!("by {by}, for product {:?}, security version {}", claims.product, claims.security_version);
+        (verified, detail)
+    });
+    if let Some(verified) = report.result("image signature", verified) {
+        report.signers = verified.signers().to_vec();
+        report.claims = Some(verified.claims().clone());
+    }
+    let measured = digest_of(config);
+    let config = match measured == seal.config {
+        false => Err(format!("its digest is {measured}, the annotation says {}", seal.config)),
+        true => signature::verify(&seal.config_signature, &measured, Role::HostConfig, &own)
+            .map(|verified| ((), format!("by {}", verified.signers().join(", "))))
+            .map_err(|refusal| refusal.to_string()),
+    };
+    report.result("configuration signature", config);
+    let Some(caller) = &trust.policy else {
+        let why = "the image was checked by its UKI's own policy; give --keys or --policy to say whom you trust";
+        report.unchecked("your policy", why);
+        return;
+    };
+    let theirs =
+        with_threshold(caller.complete(policy.uki_id, &policy.cmdline, policy.files.clone()), trust.signatures);
+    let agreed = match weaker(policy, &theirs) {
+        Some(why) => Err(why),
+        None => signature::verify(&seal.signature, &digest, Role::HostBootable, &theirs)
+            .map(|_| ((), "the UKI demands as much, and the signature satisfies it".to_owned()))
+            .map_err(|refusal| refusal.to_string()),
+    };
+    report.result("your policy", agreed);
+}
+
+fn with_threshold(policy: Policy, signatures: Signatures) -> Policy {
+    match signatures {
+        Signatures::Threshold => policy,
+        Signatures::First => Policy { threshold: 1, ..policy },
+    }
+}
+
+/// In what the UKI's policy asks for less than the caller's (rule 17).
+fn weaker(uki: &Policy, caller: &Policy) -> Option<String> {
+    let stranger =
+        uki.signers.iter().find(|signer| caller.signers.iter().all(|ours| ours.certificate != signer.certificate));
+    if let Some(signer) = stranger {
+        return Some(format!("the UKI trusts the signer {:?}, your policy does not", signer.name));
+    }
+    let rules = [
+        (uki.mode == Mode::Permissive && caller.mode == Mode::Enforce, "is permissive"),
+        (uki.product != caller.product, "is for another product"),
+        (uki.threshold < caller.threshold, "asks for fewer signatures"),
+        (uki.security_version < caller.minimum_security_version, "is older than your minimum security version"),
+        (
+            uki.secure_boot == SecureBoot::Report && caller.secure_boot == SecureBoot::Require,
+            "does not require Secure Boot",
+        ),
+        (uki.objects == ObjectCheck::Off && caller.objects == ObjectCheck::All, "does not check every object"),
+    ];
+    rules.iter().find(|(broken, _)| *broken).map(|(_, what)| format!("the UKI's policy {what}, and yours differs"))
+}

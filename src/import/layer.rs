@@ -1,0 +1,225 @@
+//! One layer into the store: contents to objects, the rest to a splitstream; or back out of it.
+
+use std::io::{self, BufRead, Read, Write};
+use std::sync::mpsc::sync_channel;
+
+use super::decompress::{feed, Parts, QUEUE};
+use super::entry::{Entry, Item};
+use super::tar::{entries, Data, TarStream};
+use super::{Error, Fault};
+use crate::fetch::LayerStream;
+use crate::model::Digest;
+use crate::store::stream::{Body, Writer};
+use crate::store::{Store, Stored};
+use crate::sys::Sys;
+
+/// The content type of a layer's splitstream, as composefs-rs has it.
+pub const LAYER_STREAM: &[u8; 8] = b"ocilayer";
+/// Files up to this size are hashed before anything is written, so known ones cost no write; larger ones are
+/// written while they are hashed, so memory stays bounded.
+const IN_MEMORY_MAX: u64 = 4 << 20;
+const BLOCK: u64 = 512;
+
+/// A layer that is in the store; its stream has no name yet.
+#[derive(Debug)]
+pub struct Layer {
+    /// The object that holds the splitstream.
+    pub stream: Digest,
+    /// All entries, in the layer's order.
+    pub entries: Vec<Entry>,
+    /// What was written.
+    pub counts: Counts,
+}
+
+/// Objects that were not there before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Counts {
+    fn add(&mut self, stored: &Stored) {
+        if stored.new {
+            self.objects += 1;
+            self.bytes += stored.size;
+        }
+    }
+}
+
+/// Imports a layer; `diff_id` is the SHA-256 of its tar stream.
+pub fn import(layer: LayerStream<'_>, diff_id: &[u8; 32], store: &Store, sys: &Sys) -> Result<Layer, Error> {
+    let fail = |fault| Error { layer: format!("sha256:{}", hex::encode(diff_id)), fault };
+    let (split, fed) = std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let feeder = scope.spawn(move || feed(layer, sender));
+        // The splitter is gone, and with it the receiver, before the feeder is waited for.
+        let split = Splitter::new(Parts::new(receiver), store, sys).and_then(Splitter::run);
+        let fed = feeder.join().unwrap_or_else(|_| Err(io::Error::other("the reading thread died")));
+        (split, fed)
+    });
+    // What is wrong with the blob comes before what looks wrong inside of it.
+    let found = fed.map_err(|error| fail(Fault::Read(error)))?;
+    let layer = split.map_err(fail)?;
+    if found != *diff_id {
+        return Err(fail(Fault::DiffId { found: hex::encode(found) }));
+    }
+    Ok(layer)
+}
+
+/// Reads a layer's entries back. `None` if an object that it needs is not there: it is to be imported again.
+pub fn read_back(store: &Store, stream: &Digest, diff_id: &[u8; 32]) -> Result<Option<Vec<Entry>>, Error> {
+    let fail = |fault| Error { layer: format!("sha256:{}", hex::encode(diff_id)), fault };
+    let reader = store.read_stream(stream, LAYER_STREAM).map_err(|error| fail(error.into()))?;
+    let body = reader.body().map_err(|error| fail(error.into()))?;
+    let entries = entries(&mut Split(body)).map_err(fail)?;
+    let complete = entries.iter().all(|entry| match &entry.item {
+        Item::Object { digest, size } => store.has(digest, *size),
+        _ => true,
+    });
+    Ok(complete.then_some(entries))
+}
+
+/// A tar stream on its way into the store.
+struct Splitter<'a> {
+    tar: Parts,
+    writer: Writer,
+    store: &'a Store,
+    sys: &'a Sys,
+    counts: Counts,
+}
+
+impl<'a> Splitter<'a> {
+    fn new(tar: Parts, store: &'a Store, sys: &'a Sys) -> Result<Self, Fault> {
+        Ok(Self { tar, writer: Writer::new(LAYER_STREAM)?, store, sys, counts: Counts::default() })
+    }
+
+    fn run(mut self) -> Result<Layer, Fault> {
+        let entries = entries(&mut self)?;
+        self.trailer()?;
+        let stored = self.store.put_bytes(self.sys, &self.writer.finish()?)?;
+        self.counts.add(&stored);
+        Ok(Layer { stream: stored.digest, entries, counts: self.counts })
+    }
+
+    /// What follows the end marker: part of the diff ID, of no other meaning.
+    fn trailer(&mut self) -> Result<(), Fault> {
+        loop {
+            let rest = self.tar.fill_buf()?;
+            let length = rest.len();
+            if length == 0 {
+                return Ok(());
+            }
+            self.writer.inline(rest);
+            self.writer.flush()?;
+            self.tar.consume(length);
+        }
+    }
+
+    fn inline(&mut self, size: u64) -> Result<Vec<u8>, Fault> {
+        let bytes = exactly(&mut self.tar, size)?;
+        self.writer.inline(&bytes);
+        Ok(bytes)
+    }
+
+    fn object(&mut self, size: u64) -> Result<Digest, Fault> {
+        let stored = if size <= IN_MEMORY_MAX {
+            self.store.put_bytes(self.sys, &exactly(&mut self.tar, size)?)?
+        } else {
+            self.large_object(size)?
+        };
+        self.counts.add(&stored);
+        self.writer.object(stored.digest, size)?;
+        Ok(stored.digest)
+    }
+
+    fn large_object(&mut self, size: u64) -> Result<Stored, Fault> {
+        let mut incoming = self.store.incoming(self.sys)?;
+        let mut left = size;
+        while left > 0 {
+            let bytes = self.tar.fill_buf()?;
+            let length = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            if length == 0 {
+                return Err(Fault::Truncated);
+            }
+            incoming.write_all(&bytes[..length]).map_err(Fault::Write)?;
+            self.tar.consume(length);
+            left -= length as u64;
+        }
+        Ok(incoming.finish(self.store, self.sys)?)
+    }
+}
+
+impl TarStream for Splitter<'_> {
+    fn header(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        if self.tar.fill_buf()?.is_empty() {
+            return Ok(false);
+        }
+        self.tar.read_exact(buffer)?;
+        self.writer.inline(buffer);
+        Ok(true)
+    }
+
+    fn data(&mut self, size: u64, object: bool) -> Result<Data, Fault> {
+        let padding = size.wrapping_neg() % BLOCK;
+        if object {
+            let digest = self.object(size)?;
+            self.inline(padding)?;
+            return Ok(Data::Object(digest));
+        }
+        let bytes = self.inline(size)?;
+        self.inline(padding)?;
+        Ok(Data::Inline(bytes))
+    }
+}
+
+fn exactly(tar: &mut Parts, size: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    tar.take(size).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != size {
+        return Err(Fault::Truncated);
+    }
+    Ok(bytes)
+}
+
+/// A tar stream that lies in the store.
+struct Split<'a>(Body<'a>);
+
+impl TarStream for Split<'_> {
+    fn header(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        self.0.inline(buffer)
+    }
+
+    fn data(&mut self, size: u64, object: bool) -> Result<Data, Fault> {
+        let padding = size.wrapping_neg() % BLOCK;
+        if object {
+            let digest =
+                self.0.object()?.ok_or_else(|| Fault::Malformed("a large file is not an object".to_owned()))?;
+            self.skip(padding)?;
+            return Ok(Data::Object(digest));
+        }
+        let size = usize::try_from(size).map_err(|_| Fault::Truncated)?;
+        let mut bytes = vec![0; size];
+        if size > 0 && !self.0.inline(&mut bytes)? {
+            return Err(Fault::Truncated);
+        }
+        self.skip(padding)?;
+        Ok(Data::Inline(bytes))
+    }
+}
+
+impl Split<'_> {
+    fn skip(&mut self, padding: u64) -> Result<(), Fault> {
+        let mut zeros = [0; BLOCK as usize];
+        match self.0.inline(&mut zeros[..padding as usize])? {
+            false if padding > 0 => Err(Fault::Truncated),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "layer_tests.rs"]
+mod tests;

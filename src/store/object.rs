@@ -1,0 +1,166 @@
+//! Objects: files named by their fs-verity digest, written once.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use super::verity::Hasher;
+use super::{Error, Result, Store};
+use crate::model::Digest;
+use crate::sys::{NewFile, Sys};
+
+/// What was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The object's name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it was not there before.
+    pub new: bool,
+}
+
+/// An object being received: its name is known at the end.
+#[derive(Debug)]
+pub struct Incoming {
+    file: NewFile,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Write for Incoming {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Incoming {
+    /// Gives the object its name, or drops it if the store has it.
+    pub fn finish(self, store: &Store, sys: &Sys) -> Result<Stored> {
+        let (digest, size) = (self.hasher.finish(), self.size);
+        let new = !store.has(&digest, size);
+        if new {
+            let target = store.object_target(&digest, sys)?;
+            self.file.place(sys, &target)?;
+        }
+        Ok(Stored { digest, size, new })
+    }
+}
+
+impl Store {
+    /// Whether the object is there. One of another size is the trace of a power cut, and counts as missing.
+    pub fn has(&self, digest: &Digest, size: u64) -> bool {
+        fs::symlink_metadata(self.object_file(digest)).is_ok_and(|meta| meta.is_file() && meta.len() == size)
+    }
+
+    /// Opens an object for reading.
+    pub fn object(&self, digest: &Digest) -> Result<File> {
+        let path = self.object_file(digest);
+        File::open(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::Missing { path },
+            _ => Error::Read { path, source },
+        })
+    }
+
+    /// Reads a whole object and compares it with its name.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let path = self.object_file(digest);
+        let mut bytes = Vec::new();
+        self.object(digest)?.read_to_end(&mut bytes).map_err(|source| Error::Read { path: path.clone(), source })?;
+        if Hasher::hash(&bytes) != *digest {
+            return Err(Error::Damaged { path, why: "its bytes do not have the digest that names it" });
+        }
+        Ok(bytes)
+    }
+
+    /// Starts an object of unknown name.
+    pub fn incoming(&self, sys: &Sys) -> Result<Incoming> {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        let file = sys.new_file(&self.path.join(format!("objects/incoming-{number}")), 0o644)?;
+        Ok(Incoming { file, hasher: Hasher::default(), size: 0 })
+    }
+
+    /// Stores bytes that are in memory; nothing is written if the object is there.
+    pub fn put_bytes(&self, sys: &Sys, bytes: &[u8]) -> Result<Stored> {
+        let (digest, size) = (Hasher::hash(bytes), bytes.len() as u64);
+        if self.has(&digest, size) {
+            return Ok(Stored { digest, size, new: false });
+        }
+        let mut incoming = self.incoming(sys)?;
+        let path = incoming.file.path().to_owned();
+        incoming.file.write_all(bytes).map_err(|source| Error::Write { path, source })?;
+        let target = self.object_target(&digest, sys)?;
+        incoming.file.place(sys, &target)?;
+        Ok(Stored { digest, size, new: true })
+    }
+
+    fn object_file(&self, digest: &Digest) -> PathBuf {
+        self.path.join(digest.object_path())
+    }
+
+    /// Where a new object goes; makes its folder.
+    fn object_target(&self, digest: &Digest, sys: &Sys) -> Result<PathBuf> {
+        let target = self.object_file(digest);
+        if let Some(folder) = target.parent() {
+            sys.create_dir(folder, 0o755)?;
+        }
+        Ok(target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_written_once_and_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
+        let first = store.put_bytes(&sys, b"hello").unwrap();
+        assert!(first.new && store.has(&first.digest, 5));
+        let steps = sys.steps();
+        assert!(!store.put_bytes(&sys, b"hello").unwrap().new);
+        assert_eq!(sys.steps(), steps, "a known object costs no write");
+        assert_eq!(store.read(&first.digest).unwrap(), b"hello");
+    }
+
+    #[test]
+    fn a_streamed_object_has_the_name_of_the_same_bytes_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
+        let bytes = vec![3; 300_000];
+        let mut incoming = store.incoming(&sys).unwrap();
+        incoming.write_all(&bytes).unwrap();
+        let stored = incoming.finish(&store, &sys).unwrap();
+        assert_eq!(store.put_bytes(&sys, &bytes).unwrap(), Stored { new: false, ..stored });
+    }
+
+    #[test]
+    fn a_cut_off_object_is_replaced_and_a_changed_one_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
+        let digest = store.put(&sys, b"hello").unwrap();
+        fs::write(store.object_file(&digest), b"").unwrap();
+        assert!(store.put_bytes(&sys, b"hello").unwrap().new);
+        fs::write(store.object_file(&digest), b"jello").unwrap();
+        assert!(matches!(store.read(&digest), Err(Error::Damaged { .. })));
+        fs::remove_file(store.object_file(&digest)).unwrap();
+        assert!(matches!(store.object(&digest), Err(Error::Missing { .. })));
+    }
+
+    #[test]
+    fn an_abandoned_object_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
+        drop(store.incoming(&sys).unwrap());
+        assert_eq!(fs::read_dir(dir.path().join("objects")).unwrap().count(), 0);
+    }
+}

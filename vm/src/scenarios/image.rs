@@ -1,0 +1,90 @@
+//! The EROFS image and its signature: by whom, for what, over which bytes (rules 9 to 12).
+
+use anyhow::{Context, Result};
+
+use super::{Bed, Expect, Scenario, Start};
+use crate::bench::{Recipe, OURS};
+
+/// The scenarios of this file.
+pub(super) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "unsigned-image",
+        promise: "an image without a signature does not boot",
+        start: Start::Booted,
+        attack: |bed| bed.disk.root_remove(&bed.host.signature()?),
+        expect: Expect::Refused(&[8], "image.sig"),
+    },
+    Scenario {
+        name: "empty-signature",
+        promise: "an empty signature is none",
+        start: Start::Booted,
+        attack: |bed| bed.disk.root_write(&bed.host.signature()?, b""),
+        expect: Expect::Refused(&[13], "not signed"),
+    },
+    Scenario {
+        name: "other-key",
+        promise: "an image signed by a key that the UKI does not know does not boot",
+        start: Start::Fresh,
+        attack: |bed| other_root(bed, &Recipe { keys: "theirs", ..OURS }),
+        expect: Expect::Refused(&[13], ""),
+    },
+    Scenario {
+        name: "other-image",
+        promise: "the signature of another image does not serve this one",
+        start: Start::Booted,
+        attack: |bed| {
+            let other = bed.bench.host(&Recipe { version: "v2", ..OURS })?;
+            bed.disk.root_write(&bed.host.signature()?, &other.disk.root_read(&other.signature()?)?)
+        },
+        expect: Expect::Refused(&[9], "signature of another image"),
+    },
+    Scenario {
+        name: "other-role",
+        promise: "a signature of ours for another role does not make an image bootable",
+        start: Start::Booted,
+        attack: |bed| bed.disk.root_write(&bed.host.signature()?, &bed.host.config_signature()?),
+        expect: Expect::Refused(&[9], "signature of another image"),
+    },
+    Scenario {
+        name: "other-product",
+        promise: "another product of the same keys does not boot as this one",
+        start: Start::Fresh,
+        attack: |bed| other_root(bed, &Recipe { product: "other", ..OURS }),
+        expect: Expect::Refused(&[11, 13], ""),
+    },
+    Scenario {
+        name: "other-uki",
+        promise: "an image boots under the UKIs that its signature lists, and no other",
+        start: Start::Fresh,
+        attack: |bed| other_root(bed, &Recipe { karg: Some("quiet"), ..OURS }),
+        expect: Expect::Refused(&[12], ""),
+    },
+    Scenario {
+        name: "flipped-byte-fresh",
+        promise: "an image with one changed byte does not boot, before fs-verity is on",
+        start: Start::Fresh,
+        attack: |bed| bed.disk.root_flip(&bed.host.image()?, 5000),
+        expect: Expect::Refused(&[10], "another image"),
+    },
+    Scenario {
+        name: "flipped-byte",
+        promise: "an image with one changed byte does not boot, after fs-verity is on",
+        start: Start::Booted,
+        attack: |bed| bed.disk.root_flip(&bed.host.image()?, 5000),
+        expect: Expect::Refused(&[10], "could not be read"),
+    },
+];
+
+/// The root partition of another host, under the loader and the UKI of ours: an entry of ours names its deployment.
+fn other_root(bed: &mut Bed, recipe: &Recipe) -> Result<()> {
+    let other = bed.bench.host(recipe)?;
+    let entry = other.disk.esp_find("loader/entries/", ".conf")?;
+    let ours = bed.disk.esp_find("loader/entries/", ".conf")?;
+    let text = bed.disk.esp_read(&ours)?;
+    let disk = other.disk.copy_to(&bed.dir.path().join("other.img"))?;
+    disk.esp_transplant(&bed.disk).context("cannot give the other host our ESP")?;
+    disk.esp_remove(&ours)?;
+    disk.esp_write(&entry, &text)?;
+    bed.machine.disks = vec![disk.path().to_owned()];
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! Attacks and faults, one each: a scenario is a name, a promise, what the attacker does, and who must refuse.
+//!
+//! Each has its control run: the same machine without the attack boots, else a machine that is merely broken would
+//! "refuse" too. To add one: write a function in a file of this folder and put it into that file's table.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use anyhow::{bail, ensure, Context, Result};
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::bench::{Bench, Host, OURS};
+use crate::disk::Disk;
+use crate::firmware;
+use crate::machine::Machine;
+use crate::run::Running;
+use crate::verdict::Verdict;
+
+mod disks;
+mod image;
+mod platform;
+
+/// One attack.
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What holds in spite of it.
+    pub promise: &'static str,
+    /// Which disk is attacked.
+    pub start: Start,
+    /// What the attacker does.
+    pub attack: fn(&mut Bed) -> Result<()>,
+    /// How it has to end.
+    pub expect: Expect,
+}
+
+/// The state of the disk before the attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// As the installer left it: fs-verity is not on yet.
+    Fresh,
+    /// After a first boot: fs-verity is on for the image and all objects.
+    Booted,
+}
+
+/// How a scenario has to end.
+#[derive(Clone, Copy)]
+pub enum Expect {
+    /// `/init` refuses by one of these rules, its line says so, and the variable `CfsHostRefusal` has it afterwards.
+    Refused(&'static [u8], &'static str),
+    /// The firmware, the loader or the stub refuses.
+    FirmwareRefuses,
+    /// It boots, verified, and this holds inside.
+    Boots(fn(&Bed, &mut Running) -> Result<()>),
+    /// `/init` refuses, restarts into another deployment, and this holds there.
+    FallsBack(fn(&Bed, &mut Running) -> Result<()>),
+}
+
+/// The machine under attack.
+pub struct Bed<'a> {
+    /// Makes further hosts.
+    pub bench: &'a Bench,
+    /// The host that is attacked.
+    pub host: Host,
+    /// A copy of its disk.
+    pub disk: Disk,
+    /// The machine that will start.
+    pub machine: Machine,
+    /// For further files.
+    pub dir: TempDir,
+}
+
+/// What a scenario showed.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// The decisive line, or what was seen inside.
+    pub line: String,
+    /// The machine hung once and was started again.
+    pub retried: bool,
+}
+
+/// All scenarios.
+pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    [image::ALL, disks::ALL, platform::ALL].into_iter().flatten()
+}
+
+/// Control runs of this process: one for each state of the disk.
+#[derive(Default)]
+pub struct Controls(Mutex<HashMap<Start, Result<(), String>>>);
+
+impl Controls {
+    /// The same machine without the attack has to boot.
+    fn check(&self, bench: &Bench, start: Start) -> Result<()> {
+        let mut done = self.0.lock().map_err(|_| anyhow::anyhow!("another control run broke down"))?;
+        let control = done.entry(start).or_insert_with(|| control(bench, start).map_err(|error| format!("{error:#}")));
+        control.clone().map_err(|error| anyhow::anyhow!("the control run, without any attack, failed: {error}"))
+    }
+}
+
+fn control(bench: &Bench, start: Start) -> Result<()> {
+    let bed = Bed::new(bench, start)?;
+    let (mut running, verdict, _) = bed.machine.boot()?;
+    ensure!(matches!(verdict, Verdict::Booted { .. }), "{verdict:#?}");
+    enforcing(&mut running)
+}
+
+impl<'a> Bed<'a> {
+    fn new(bench: &'a Bench, start: Start) -> Result<Self> {
+        let host = bench.host(&OURS)?;
+        let dir = tempfile::Builder::new().prefix("cfs-vm-").tempdir().context("cannot make a working directory")?;
+        let from = match start {
+            Start::Fresh => host.disk.clone(),
+            Start::Booted => bench.booted(&host)?,
+        };
+        let disk = from.copy_to(&dir.path().join("disk.img"))?;
+        let machine = Machine::new(disk.path(), &firmware::enrolled(&host.keys)?);
+        Ok(Self { bench, host, disk, machine, dir })
+    }
+}
+
+impl Scenario {
+    /// Runs the control, the attack, and looks at what happened.
+    pub fn run(&self, bench: &Bench, controls: &Controls) -> Result<Shown> {
+        controls.check(bench, self.start)?;
+        let mut bed = Bed::new(bench, self.start)?;
+        (self.attack)(&mut bed).context("the attack itself could not be made")?;
+        bed.machine.restarts = matches!(self.expect, Expect::FallsBack(_));
+        let (running, verdict, retried) = bed.machine.boot()?;
+        let line = self.judge(&bed, running, verdict)?;
+        Ok(Shown { line, retried })
+    }
+
+    fn judge(&self, bed: &Bed, mut running: Running, verdict: Verdict) -> Result<String> {
+        match (self.expect, verdict) {
+            (Expect::Refused(rules, says), Verdict::Refused { rule, line }) => {
+                ensure!(rules.contains(&rule), "refused by rule {rule}, not by one of {rules:?}: {line}");
+                ensure!(line.contains(says), "the refusal does not say {says:?}: {line}");
+                remembered(running, rule)?;
+                Ok(line)
+            }
+            (Expect::FirmwareRefuses, Verdict::FirmwareRefused { line }) => Ok(line),
+            (Expect::Boots(holds), Verdict::Booted { .. }) => {
+                holds(bed, &mut running)?;
+                Ok("booted, and still enforcing".to_owned())
+            }
+            (Expect::FallsBack(holds), Verdict::Refused { line, .. }) => {
+                let next = running.wait()?;
+                ensure!(matches!(next, Verdict::Booted { .. }), "after the refusal: {next:#?}");
+                holds(bed, &mut running)?;
+                Ok(format!("{line}; then booted the other deployment"))
+            }
+            (_, verdict) => bail!("it ended otherwise: {verdict:#?}"),
+        }
+    }
+}
+
+/// The reason is found after the fact, in the variable `CfsHostRefusal`.
+fn remembered(mut running: Running, rule: u8) -> Result<()> {
+    ensure!(running.wait_end(std::time::Duration::from_secs(60))?, "the machine did not restart after its refusal");
+    let ended = running.cut_power()?;
+    let left = firmware::read(&ended.vars, firmware::CFS_HOST, "CfsHostRefusal")?;
+    let left = left.context("the refusal left no variable CfsHostRefusal")?;
+    let record: serde_json::Value = serde_json::from_slice(&left.data).context("CfsHostRefusal is no JSON")?;
+    ensure!(record["rule"] == rule, "CfsHostRefusal names another rule: {record}");
+    Ok(())
+}
+
+/// What `/init` wrote down about this boot.
+fn booted_json(running: &mut Running) -> Result<serde_json::Value> {
+    let text = running.agent().check("cat /run/cfs-host/booted.json")?;
+    serde_json::from_str(&text).with_context(|| format!("booted.json is no JSON: {text}"))
+}
+
+/// Nothing has loosened the checks, and what runs is what was verified.
+fn enforcing(running: &mut Running) -> Result<()> {
+    let booted = booted_json(running)?;
+    ensure!(booted["mode"] == "enforce", "not in enforce mode: {booted}");
+    ensure!(booted["secureBoot"] == true, "Secure Boot is not on: {booted}");
+    ensure!(booted["problems"].as_array().is_some_and(Vec::is_empty), "there are problems: {booted}");
+    let root = running.agent().check("grep ' / overlay ' /proc/mounts")?;
+    ensure!(root.contains("verity=require"), "the root is mounted without verity=require: {root}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_promises_are_said() {
+        let mut names: Vec<_> = all().map(|scenario| scenario.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(all().all(|scenario| !scenario.promise.is_empty()));
+    }
+}
