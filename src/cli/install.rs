@@ -88,7 +88,7 @@ fn disk_size(text: &str) -> Result<DiskSize, String> {
 /// Prepares, shows the plan, writes.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let To::ToDisk(args) = args.to;
-    let (json, sys, progress) = (args.json, Sys::real(), ui::progress::Progress::new());
+    let (json, sys, progress) = (args.json, Sys::from_env()?, ui::progress::Progress::new());
     let say = |text: &str| progress.step(text);
     let prepared = prepare(&args.into(), &sys, &say)?;
     if !json {
