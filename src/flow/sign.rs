@@ -5,7 +5,7 @@ use cfs_init::policy::Policy;
 use serde::Serialize;
 
 use super::import::Imported;
-use super::verify::{self, bootable_digest, Signatures, Trust};
+use super::verify::{self, bootable_image, Signatures, Trust};
 use super::workshop::{meta, Workshop};
 use crate::fetch::{Options, Source};
 use crate::model::reference::Reference;
@@ -91,7 +91,7 @@ pub fn sign(image: &Imported, store: &Store, policy: &Policy, signer: &dyn Signe
         uki_ids,
     };
     let plain = image.tree.plain_image()?.digest;
-    let bootable = bootable_digest(&image.tree, store)?;
+    let bootable = bootable_image(&image.tree, store)?.digest;
     let config = digest_of(&image.meta.config_bytes);
     let image_claims = claims(Role::HostBootable, bootable, vec![policy.uki_id]);
     let config_claims = claims(Role::HostConfig, config, vec![]);
@@ -108,7 +108,8 @@ pub fn sign(image: &Imported, store: &Store, policy: &Policy, signer: &dyn Signe
 /// Verified as at boot, but for the signatures that are still to come.
 fn require(image: &Imported, store: &Store, trust: &Trust) -> anyhow::Result<()> {
     let trust = Trust { signatures: Signatures::First, ..trust.clone() };
-    Ok(verify::examine(image, store, &trust).require()?)
+    verify::examine(image, store, &trust).require()?;
+    Ok(())
 }
 
 fn publish(workshop: &Workshop, image: &Imported, request: &Request<'_>, sys: &Sys) -> anyhow::Result<Signed> {

@@ -1,7 +1,5 @@
 //! image ► trust: an image's chain of trust, link by link, with the code that `/init` runs.
 
-use std::io::Read;
-
 use anyhow::Context;
 use cfs_init::policy::{Mode, ObjectCheck, Policy, SecureBoot};
 use cfs_init::signature;
@@ -11,7 +9,7 @@ use super::report::{PolicySummary, Report};
 use super::workshop::scratch_store;
 use crate::boot::{authenticode, uki};
 use crate::fetch::Source;
-use crate::image::Tree;
+use crate::image::{ErofsImage, Tree};
 use crate::model::{Digest, Role};
 use crate::seal::annotations::{sealed_layers, Seal};
 use crate::seal::files::{Files, ImageFiles};
@@ -104,18 +102,13 @@ fn digests(report: &mut Report, tree: &Tree, store: &Store, seal: &Seal) {
     };
     let plain = tree.plain_image().map_err(|error| error.to_string());
     report.result("plain image", plain.and_then(|image| compare(image.digest, seal.plain)));
-    let bootable = bootable_digest(tree, store).map_err(|error| error.to_string());
-    report.image = report.result("bootable image", bootable.and_then(|digest| compare(digest, seal.bootable)));
+    let bootable = bootable_image(tree, store).map_err(|error| error.to_string());
+    report.image = report.result("bootable image", bootable.and_then(|image| compare(image.digest, seal.bootable)));
 }
 
-/// The digest of the bootable image of a tree whose objects are in the store.
-pub fn bootable_digest(tree: &Tree, store: &Store) -> crate::image::Result<Digest> {
-    let contents = |digest: &Digest| {
-        let mut bytes = Vec::new();
-        store.object(digest).map_err(std::io::Error::other)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    Ok(tree.bootable_image(&contents)?.digest)
+/// The bootable image of a tree whose objects are in the store.
+pub fn bootable_image(tree: &Tree, store: &Store) -> crate::image::Result<ErofsImage> {
+    tree.bootable_image(&|digest| store.read(digest).map_err(std::io::Error::other))
 }
 
 /// The UKI's policy, if the UKI is whole; its own signature and the loader's are checked against db on the way.
@@ -141,7 +134,7 @@ fn uki_and_loader(report: &mut Report, files: &ImageFiles<'_>, trust: &Trust) ->
 }
 
 /// Path and bytes of the image's one UKI.
-fn only_uki(files: &dyn Files) -> seal::Result<(String, Vec<u8>)> {
+pub fn only_uki(files: &dyn Files) -> seal::Result<(String, Vec<u8>)> {
     let mut paths = uki_paths(files);
     match (paths.pop(), paths.len()) {
         (Some(path), 0) => files.require(&path, "seal the image").map(|bytes| (path, bytes)),
