@@ -8,6 +8,7 @@ use cfs_init::policy::Mode;
 use super::import::{import, Imported};
 use super::verify::{self, Trust};
 use crate::boot::esp::{EnrollKeys, EspFile, NewEsp};
+use crate::boot::uki;
 use crate::deploy::origin::{now, this_program, Origin};
 use crate::deploy::{layout, os_release, populate};
 use crate::fetch;
@@ -156,7 +157,7 @@ fn verified(request: &Request, imported: Imported, store: &Store, sys: &Sys) -> 
     store.put_image(sys, &verify::bootable_image(&imported.tree, store)?.bytes)?;
     Ok(Verified {
         arch,
-        uki: uki(&files)?,
+        uki: signed_uki(&files)?,
         loader,
         system: system.unwrap_or_else(|| "Linux".to_owned()),
         image: trusted.image,
@@ -167,9 +168,9 @@ fn verified(request: &Request, imported: Imported, store: &Store, sys: &Sys) -> 
     })
 }
 
-fn uki(files: &ImageFiles<'_>) -> anyhow::Result<Uki> {
+fn signed_uki(files: &ImageFiles<'_>) -> anyhow::Result<Uki> {
     let (path, bytes) = verify::only_uki(files)?;
-    let kernel = String::from_utf8_lossy(crate::boot::uki::Uki::parse(&bytes)?.uname).into_owned();
+    let kernel = String::from_utf8_lossy(uki::Uki::parse(&bytes)?.uname).into_owned();
     Ok(Uki { path, bytes, kernel })
 }
 
@@ -190,7 +191,7 @@ fn deploy(
         manifest_digest: meta.manifest_digest.to_string(),
         config_digest: meta.manifest.config().digest().to_string(),
         image: verified.image,
-        uki: Digest::new(sha256(&verified.uki.bytes)),
+        uki: uki::sha256(&verified.uki.bytes),
         uki_path: verified.uki.path.clone(),
         deployed_at: now(),
         deployed_by: this_program(),
@@ -249,11 +250,6 @@ fn plan(
         disk,
     };
     Ok(Prepared { plan, staged, esp })
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]

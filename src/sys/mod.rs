@@ -11,7 +11,7 @@ mod tree;
 
 pub use command::Output;
 pub use fault::{Fault, FaultPlan};
-pub use files::NewFile;
+pub use files::{parent, NewFile};
 pub use tree::ScratchDir;
 
 use std::path::{Path, PathBuf};
