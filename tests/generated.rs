@@ -1,5 +1,6 @@
 //! Manual pages and completions in `docs/` are those of the program. After a change of the command line:
 //! `BLESS=1 cargo test --test generated`.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -143,11 +143,11 @@ fn uuid(bytes: &[u8]) -> String {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..at + 4].iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
+    u32::from_le_bytes(std::array::from_fn(|n| bytes[at + n]))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at + 4)) << 32 | u64::from(u32_at(bytes, at))
+    u64::from_le_bytes(std::array::from_fn(|n| bytes[at + n]))
 }
 
 /// CRC-32 (IEEE) over the parts, one after the other.

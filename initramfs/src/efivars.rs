@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{ioctl_getflags, ioctl_setflags, IFlags};
 
+use crate::console;
 use crate::loader::RawVariables;
 use crate::policy::{Policy, SecureBoot};
 use crate::refusal::Refusal;
@@ -64,11 +65,32 @@ pub fn remove(vendor: &str, name: &str) -> io::Result<()> {
 /// The variables that the choice of a deployment is made from.
 pub fn loader_variables() -> RawVariables {
     RawVariables {
-        entry_selected: read(LOADER, "LoaderEntrySelected"),
-        stub_image: read(LOADER, "StubImageIdentifier"),
-        device_part_uuid: read(LOADER, "LoaderDevicePartUUID"),
-        entries: read(LOADER, "LoaderEntries"),
+        entry_selected: loader_variable("LoaderEntrySelected"),
+        stub_image: loader_variable("StubImageIdentifier"),
+        device_part_uuid: loader_variable("LoaderDevicePartUUID"),
+        entries: loader_variable("LoaderEntries"),
     }
+}
+
+/// Reads one; a non-volatile one was planted, and the firmware lets the loader set no other beside it, in this boot
+/// and every later one: it does not count, and it is removed, so that the next boot is as before.
+fn loader_variable(name: &str) -> Option<Vec<u8>> {
+    let bytes = read(LOADER, name)?;
+    if is_planted(&bytes) {
+        match remove(LOADER, name) {
+            Ok(()) => console::say(&format!("removed a {name} that the boot loader did not set")),
+            Err(error) => {
+                console::say(&format!("{name} was not set by the boot loader and cannot be removed: {error}"))
+            }
+        }
+    }
+    Some(bytes)
+}
+
+/// Whether a variable outlives the boot, as none of the loader's does.
+fn is_planted(variable: &[u8]) -> bool {
+    const NON_VOLATILE: u8 = 1;
+    variable.first().is_some_and(|attributes| attributes & NON_VOLATILE != 0)
 }
 
 /// Whether the firmware verified what it started.
@@ -130,6 +152,13 @@ mod tests {
         ] {
             assert!(!proves(secure_boot, setup_mode), "{secure_boot:?} {setup_mode:?}");
         }
+    }
+
+    #[test]
+    fn only_what_outlives_the_boot_was_planted() {
+        assert!(is_planted(&[7, 0, 0, 0, b'x', 0]));
+        assert!(!is_planted(&[6, 0, 0, 0, b'x', 0]));
+        assert!(!is_planted(&[]));
     }
 
     #[test]

@@ -11,14 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use composefs::erofs::format::FormatVersion;
 use composefs::erofs::writer::{mkfs_erofs_versioned, ValidatedFileSystem};
-use composefs::fsverity::Sha256HashValue;
+use composefs::fsverity::{compute_verity, Sha256HashValue};
 use composefs::generic_tree::OciTransformOptions;
 use composefs::tree::{Directory, FileSystem, Inode, LeafContent, RegularFile};
 use composefs_boot::BootOps;
 
 use crate::import::Entry;
 use crate::model::Digest;
-use crate::store::verity::Hasher;
 
 /// Owner, mode and extended attributes of one inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,7 +222,7 @@ fn digest(id: &Sha256HashValue) -> Digest {
 fn erofs(files: FileSystem<Sha256HashValue>) -> Result<ErofsImage> {
     let files = ValidatedFileSystem::new(files).map_err(composefs("write the EROFS image"))?;
     let bytes = mkfs_erofs_versioned(&files, FormatVersion::V1).into_vec();
-    Ok(ErofsImage { digest: Hasher::hash(&bytes), bytes })
+    Ok(ErofsImage { digest: digest(&compute_verity(&bytes)), bytes })
 }
 
 fn require(files: &FileSystem<Sha256HashValue>, name: &'static str, kind: &'static str) -> Result<()> {

@@ -6,6 +6,7 @@ use std::sync::mpsc::sync_channel;
 use super::decompress::{feed, Parts, QUEUE};
 use super::entry::{Entry, Item};
 use super::tar::{entries, Data, TarStream};
+use super::writers::Writers;
 use super::{Error, Fault};
 use crate::fetch::LayerStream;
 use crate::model::Digest;
@@ -17,7 +18,7 @@ use crate::sys::Sys;
 pub const LAYER_STREAM: &[u8; 8] = b"ocilayer";
 /// Files up to this size are hashed before anything is written, so known ones cost no write; larger ones are
 /// written while they are hashed, so memory stays bounded.
-const IN_MEMORY_MAX: u64 = 4 << 20;
+const IN_MEMORY_MAX: u64 = 1 << 20;
 const BLOCK: u64 = 512;
 
 /// A layer that is in the store; its stream has no name yet.
@@ -52,16 +53,18 @@ impl Counts {
 /// Imports a layer; `diff_id` is the SHA-256 of its tar stream.
 pub fn import(layer: LayerStream<'_>, diff_id: &[u8; 32], store: &Store, sys: &Sys) -> Result<Layer, Error> {
     let fail = |fault| Error { layer: format!("sha256:{}", hex::encode(diff_id)), fault };
-    let (split, fed) = std::thread::scope(|scope| {
+    let (split, written, fed) = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(QUEUE);
         let feeder = scope.spawn(move || feed(layer, sender));
+        let writers = Writers::start(scope, store, sys);
         // The splitter is gone, and with it the receiver, before the feeder is waited for.
-        let split = Splitter::new(Parts::new(receiver), store, sys).and_then(Splitter::run);
+        let (split, writers) = Splitter::run(Parts::new(receiver), writers, store, sys);
         let fed = feeder.join().unwrap_or_else(|_| Err(io::Error::other("the reading thread died")));
-        (split, fed)
+        (split, writers.finish(), fed)
     });
     // What is wrong with the blob comes before what looks wrong inside of it.
     let found = fed.map_err(|error| fail(Fault::Read(error)))?;
+    written.map_err(fail)?;
     let layer = split.map_err(fail)?;
     if found != *diff_id {
         return Err(fail(Fault::DiffId { found: hex::encode(found) }));
@@ -85,6 +88,7 @@ pub fn read_back(store: &Store, stream: &Digest, diff_id: &[u8; 32]) -> Result<O
 /// A tar stream on its way into the store.
 struct Splitter<'a> {
     tar: Parts,
+    writers: Writers<'a>,
     writer: Writer,
     store: &'a Store,
     sys: &'a Sys,
@@ -92,16 +96,21 @@ struct Splitter<'a> {
 }
 
 impl<'a> Splitter<'a> {
-    fn new(tar: Parts, store: &'a Store, sys: &'a Sys) -> Result<Self, Fault> {
-        Ok(Self { tar, writer: Writer::new(LAYER_STREAM)?, store, sys, counts: Counts::default() })
-    }
-
-    fn run(mut self) -> Result<Layer, Fault> {
-        let entries = entries(&mut self)?;
-        self.trailer()?;
-        let stored = self.store.put_bytes(self.sys, &self.writer.finish()?)?;
-        self.counts.add(&stored);
-        Ok(Layer { stream: stored.digest, entries, counts: self.counts })
+    /// The writers come back: what they were given is not written before they are waited for.
+    fn run(tar: Parts, writers: Writers<'a>, store: &'a Store, sys: &'a Sys) -> (Result<Layer, Fault>, Writers<'a>) {
+        let writer = match Writer::new(LAYER_STREAM) {
+            Ok(writer) => writer,
+            Err(error) => return (Err(error.into()), writers),
+        };
+        let mut splitter = Self { tar, writers, writer, store, sys, counts: Counts::default() };
+        let split = entries(&mut splitter).and_then(|entries| splitter.trailer().map(|()| entries));
+        let Self { writers, writer, mut counts, .. } = splitter;
+        let stored = split.and_then(|entries| Ok((entries, store.put_bytes(sys, &writer.finish()?)?)));
+        let layer = stored.map(|(entries, stored)| {
+            counts.add(&stored);
+            Layer { stream: stored.digest, entries, counts }
+        });
+        (layer, writers)
     }
 
     /// What follows the end marker: part of the diff ID, of no other meaning.
@@ -126,7 +135,8 @@ impl<'a> Splitter<'a> {
 
     fn object(&mut self, size: u64) -> Result<Digest, Fault> {
         let stored = if size <= IN_MEMORY_MAX {
-            self.store.put_bytes(self.sys, &exactly(&mut self.tar, size)?)?
+            let bytes = exactly(&mut self.tar, size)?;
+            self.writers.put(bytes)?
         } else {
             self.large_object(size)?
         };

@@ -6,6 +6,7 @@ mod decompress;
 mod entry;
 mod layer;
 mod tar;
+mod writers;
 
 pub use entry::{Entry, Item, Metadata};
 pub use layer::{import, read_back, Counts, Layer, LAYER_STREAM};

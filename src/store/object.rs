@@ -94,12 +94,16 @@ impl Store {
         if self.has(&digest, size) {
             return Ok(Stored { digest, size, new: false });
         }
-        let mut incoming = self.incoming(sys)?;
-        let path = incoming.file.path().to_owned();
-        incoming.file.write_all(bytes).map_err(|source| Error::Write { path, source })?;
-        let target = self.object_target(&digest, sys)?;
-        incoming.file.place(sys, &target)?;
+        self.put_hashed(sys, &digest, bytes)?;
         Ok(Stored { digest, size, new: true })
+    }
+
+    /// Stores bytes whose digest the caller has just computed, and which are not there.
+    pub(crate) fn put_hashed(&self, sys: &Sys, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        let mut file = self.incoming(sys)?.file;
+        let path = file.path().to_owned();
+        file.write_all(bytes).map_err(|source| Error::Write { path, source })?;
+        Ok(file.place(sys, &self.object_target(digest, sys)?)?)
     }
 
     fn object_file(&self, digest: &Digest) -> PathBuf {

@@ -130,8 +130,11 @@ impl Sys {
             return Ok(());
         }
         self.step("create directory", path, || {
-            fs::create_dir(path)?;
-            fs::set_permissions(path, Permissions::from_mode(mode))
+            match fs::create_dir(path) {
+                // Another thread was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+                other => other.and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode))),
+            }
         })
     }
 

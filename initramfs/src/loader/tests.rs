@@ -162,7 +162,7 @@ fn a_list_is_split_at_its_nuls() {
     assert_eq!(ids(&None), [""; 0]);
     assert_eq!(ids(&variable(6, "")), [""; 0]);
     assert_eq!(ids(&variable(7, CONF)), [""; 0]);
-    assert_eq!(ids(&variable(6, &"x\0".repeat(300))).len(), 256);
+    assert_eq!(ids(&variable(6, &"entry\0".repeat(300))).len(), 256);
     assert_eq!(
         ids(&variable(6, &format!("{}\0a\0{}", "x".repeat(513), "y".repeat(512)))),
         ["a".to_owned(), "y".repeat(512)]

@@ -66,10 +66,10 @@ impl Inode {
         self.mode & 0o170_000 == 0o100_000
     }
 
-    /// How many bytes of the image reading it takes.
+    /// How many bytes of the image reading it takes, its header apart.
     pub(super) fn weight(&self) -> usize {
         let entries = if self.is_directory() { usize::try_from(self.size).unwrap_or(usize::MAX) } else { 0 };
-        entries.saturating_add(self.xattrs_at - self.at + self.xattrs_size)
+        entries.saturating_add(self.xattrs_size)
     }
 
     /// The inode numbers in a directory, `.` and `..` among them: names are of no interest here.

@@ -37,7 +37,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Row<'a> {
     name: &'a str,
-    promise: &'a str,
+    title: String,
     ok: bool,
     seconds: f64,
     detail: String,
@@ -47,7 +47,7 @@ struct Row<'a> {
 pub fn run(args: &Args) -> Result<()> {
     let chosen = choose(args)?;
     if args.list {
-        chosen.iter().for_each(|scenario| println!("{:24} {}", scenario.name, scenario.promise));
+        chosen.iter().for_each(|scenario| println!("{:24} {}", scenario.name, scenario.title()));
         return Ok(());
     }
     let bench = Bench { tool: args.tool.clone(), init: args.init.clone() };
@@ -90,7 +90,7 @@ fn one<'a>(scenario: &'a Scenario, bench: &Bench, controls: &Controls) -> Row<'a
         Ok(shown) => (true, shown.line),
         Err(error) => (false, format!("{error:#}")),
     };
-    Row { name: scenario.name, promise: scenario.promise, ok, seconds: begin.elapsed().as_secs_f64(), detail }
+    Row { name: scenario.name, title: scenario.title(), ok, seconds: begin.elapsed().as_secs_f64(), detail }
 }
 
 fn print(row: &Row, json: bool) {

@@ -122,6 +122,17 @@ impl<'a> Bed<'a> {
 }
 
 impl Scenario {
+    /// One line for reports: who stops the attack, and what holds.
+    pub fn title(&self) -> String {
+        let outcome = match self.expect {
+            Expect::Refused(..) => "refused by /init",
+            Expect::FirmwareRefuses => "refused by the firmware",
+            Expect::Boots(_) => "no effect",
+            Expect::FallsBack(_) => "refused once, then boots",
+        };
+        format!("{outcome}: {}", self.promise)
+    }
+
     /// Runs the control, the attack, and looks at what happened.
     pub fn run(&self, bench: &Bench, controls: &Controls) -> Result<Shown> {
         controls.check(bench, self.start)?;
@@ -156,7 +167,7 @@ impl Scenario {
                 let next = running.wait()?;
                 ensure!(matches!(next, Verdict::Booted { .. }), "after the refusal: {next:#?}");
                 holds(bed, &mut running)?;
-                Ok(format!("{line}; then booted the other deployment"))
+                Ok(format!("{line}; then it booted"))
             }
             (_, verdict) => bail!("it ended otherwise: {verdict:#?}"),
         }
