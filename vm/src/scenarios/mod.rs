@@ -129,6 +129,7 @@ impl Scenario {
             Expect::FirmwareRefuses => "refused by the firmware",
             Expect::Boots(_) => "no effect",
             Expect::FallsBack(_) => "refused once, then boots",
+            Expect::NeverRuns => "refused: it never runs",
         };
         format!("{outcome}: {}", self.promise)
     }
