@@ -127,6 +127,7 @@ impl Scenario {
         let outcome = match self.expect {
             Expect::Refused(..) => "refused by /init",
             Expect::FirmwareRefuses => "refused by the firmware",
+            Expect::NeverRuns => "refused before it runs",
             Expect::Boots(_) => "no effect",
             Expect::FallsBack(_) => "refused once, then boots",
             Expect::NeverRuns => "refused: it never runs",
