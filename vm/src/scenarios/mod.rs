@@ -130,7 +130,6 @@ impl Scenario {
             Expect::NeverRuns => "refused before it runs",
             Expect::Boots(_) => "no effect",
             Expect::FallsBack(_) => "refused once, then boots",
-            Expect::NeverRuns => "refused: it never runs",
         };
         format!("{outcome}: {}", self.promise)
     }
