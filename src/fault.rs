@@ -103,8 +103,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         flow::report::Untrusted => Class::Trust;
         cfs_init::refusal::Refusal => Class::Trust;
         boot::authenticode::Error => Class::Trust;
-        deploy::Error, deploy::Error::Refused { .. } => Class::Trust;
-        deploy::Error, deploy::Error::Content { .. } | deploy::Error::Uki { .. } => Class::Damage;
+        deploy::Error, deploy::Error::Content { .. } => Class::Damage;
         deploy::Error => Class::Config;
         seal::Error, seal::Error::Malformed(..) => Class::Damage;
         seal::Error => Class::Config;

@@ -76,6 +76,9 @@ _cfs__host() {
             cfs__host__subcmd__help__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__help__subcmd__keys__subcmd__generate"
                 ;;
+            cfs__host__subcmd__help__subcmd__uki,build)
+                cmd="cfs__host__subcmd__help__subcmd__uki__subcmd__build"
+                ;;
             cfs__host__subcmd__help__subcmd__uki,inspect)
                 cmd="cfs__host__subcmd__help__subcmd__uki__subcmd__inspect"
                 ;;
@@ -121,11 +124,17 @@ _cfs__host() {
             cfs__host__subcmd__keys__subcmd__help,help)
                 cmd="cfs__host__subcmd__keys__subcmd__help__subcmd__help"
                 ;;
+            cfs__host__subcmd__uki,build)
+                cmd="cfs__host__subcmd__uki__subcmd__build"
+                ;;
             cfs__host__subcmd__uki,help)
                 cmd="cfs__host__subcmd__uki__subcmd__help"
                 ;;
             cfs__host__subcmd__uki,inspect)
                 cmd="cfs__host__subcmd__uki__subcmd__inspect"
+                ;;
+            cfs__host__subcmd__uki__subcmd__help,build)
+                cmd="cfs__host__subcmd__uki__subcmd__help__subcmd__build"
                 ;;
             cfs__host__subcmd__uki__subcmd__help,help)
                 cmd="cfs__host__subcmd__uki__subcmd__help__subcmd__help"
@@ -322,8 +331,22 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__uki)
-            opts="inspect"
+            opts="build inspect"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__uki__subcmd__build)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -660,7 +683,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__seal)
-            opts="-h --keys --policy --karg --module --init --epoch --sb-sign-command --sb-certificate --image-sign-command --image-certificate --authfile --insecure-transport --arch --json --help"
+            opts="-h --keys --policy --karg --module --init --sb-sign-command --sb-certificate --epoch --image-sign-command --image-certificate --authfile --insecure-transport --arch --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -686,15 +709,15 @@ _cfs__host() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --epoch)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --sb-sign-command)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --sb-certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --epoch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -722,7 +745,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__sign)
-            opts="-h --append --signer --image-sign-command --image-certificate --keys --policy --authfile --insecure-transport --arch --help"
+            opts="-h --append --signer --image-sign-command --image-certificate --keys --policy --authfile --insecure-transport --arch --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -782,7 +805,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__uki)
-            opts="-h --help inspect help"
+            opts="-h --help build inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -795,9 +818,81 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        cfs__subcmd__host__subcmd__uki__subcmd__help)
-            opts="inspect help"
+        cfs__subcmd__host__subcmd__uki__subcmd__build)
+            opts="-o -h --output --keys --policy --karg --module --init --sb-sign-command --sb-certificate --authfile --insecure-transport --arch --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --karg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --module)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --init)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sb-sign-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sb-certificate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__uki__subcmd__help)
+            opts="build inspect help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__uki__subcmd__help__subcmd__build)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

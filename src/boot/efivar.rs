@@ -4,8 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 /// Where efivarfs is mounted, from the root directory.
 pub const EFIVARS: &str = "sys/firmware/efi/efivars";
 /// The UEFI specification's own vendor.
@@ -24,25 +22,6 @@ pub struct Variable {
     pub attributes: u32,
     /// The value.
     pub value: Vec<u8>,
-}
-
-/// Why `/init` refused the last boot: the content of `CfsHostRefusal`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// 1.
-    pub v: u32,
-    /// Refusals in a row.
-    pub n: u32,
-    /// The entry that was started.
-    #[serde(default)]
-    pub entry: String,
-    /// The UKI's short name.
-    #[serde(default)]
-    pub uki: String,
-    /// The security rule that refused.
-    pub rule: u32,
-    /// Why, in words.
-    pub why: String,
 }
 
 impl Variable {
@@ -70,11 +49,6 @@ impl Variable {
         let units: Vec<u16> = self.value.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
         let texts = units.split(|&unit| unit == 0).filter(|text| !text.is_empty());
         texts.map(|text| String::from_utf16(text).ok()).collect()
-    }
-
-    /// The JSON of `CfsHostRefusal`.
-    pub fn as_refusal(&self) -> Option<Refusal> {
-        serde_json::from_slice(&self.value).ok().filter(|refusal: &Refusal| refusal.v == 1)
     }
 }
 
@@ -119,19 +93,11 @@ mod tests {
         assert_eq!(variable(&[0, 0xd8, 0, 0]).as_texts(), None);
     }
 
-    #[test]
-    fn a_refusal_is_read_as_the_format_has_it() {
-        let json = br#"{"v":1,"n":2,"entry":"cfs-0123456789abcdef.0.1","uki":"0123456789abcdef","rule":10,"why":"x"}"#;
-        let refusal = variable(json).as_refusal().unwrap();
-        assert_eq!((refusal.n, refusal.rule, refusal.why.as_str()), (2, 10, "x"));
-        assert_eq!(variable(br#"{"v":2,"n":2,"rule":10,"why":"x"}"#).as_refusal(), None);
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             if let Some(variable) = Variable::parse(&bytes) {
-                let _ = (variable.as_bool(), variable.as_texts(), variable.as_refusal());
+                let _ = (variable.as_bool(), variable.as_texts());
             }
         }
     }

@@ -52,7 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Verb::Verify(args) => (args.image, args.trust.load()?, true),
     };
     let mut source = fetch::open(&image.image, &Options::from(image.transport))?;
-    let report = verify::image(source.as_mut(), &trust, &Sys::real())?;
+    let report = verify::image(source.as_mut(), &trust, &Sys::from_env()?)?;
     match image.json {
         true => print_json("ImageReport", &report)?,
         false => print(&report),

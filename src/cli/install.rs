@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::fetch;
+use super::signers::TrustArgs;
+use super::transport::Transport;
+use crate::fetch::Options;
 use crate::flow::install::{apply, prepare, Request};
 use crate::model::reference::Reference;
 use crate::sys::Sys;
@@ -45,24 +47,13 @@ struct ToDisk {
     /// into a firmware in setup mode. On a machine whose option ROMs need other keys this can stop it from starting
     #[arg(long, value_name = "DIR")]
     enroll_keys: Option<PathBuf>,
-    /// Check the image against this policy file too, not only against the policy that its own UKI carries
-    #[arg(long, value_name = "FILE", conflicts_with = "keys")]
-    policy: Option<PathBuf>,
-    /// The same with the policy of a key directory, and check UKI and loader against its db key
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Where to make the staging directory; beside a file, or in /var/tmp for a device, if absent
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Credentials for the registry, as podman's --authfile
-    #[arg(long, value_name = "FILE")]
-    authfile: Option<PathBuf>,
-    /// Talk plain HTTP, or accept any certificate of the registry: the image's signature is checked all the same
-    #[arg(long)]
-    insecure_transport: bool,
-    /// Which image of a list of several architectures: amd64 or arm64
-    #[arg(long, value_name = "ARCH")]
-    arch: Option<String>,
+    #[command(flatten)]
+    transport: Transport,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -88,9 +79,9 @@ fn disk_size(text: &str) -> Result<DiskSize, String> {
 /// Prepares, shows the plan, writes.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let To::ToDisk(args) = args.to;
-    let (json, sys, progress) = (args.json, Sys::real(), ui::progress::Progress::new());
+    let (json, sys, progress) = (args.json, Sys::from_env()?, ui::progress::Progress::new());
     let say = |text: &str| progress.step(text);
-    let prepared = prepare(&args.into(), &sys, &say)?;
+    let prepared = prepare(&args.request()?, &sys, &say)?;
     if !json {
         progress.suspend(|| print!("{}", ui::install::plan(&prepared.plan)));
     }
@@ -103,24 +94,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl From<ToDisk> for Request {
-    fn from(args: ToDisk) -> Self {
-        Self {
-            image: args.image,
-            follow: args.target_imgref,
-            target: args.target,
-            size: args.size.0,
-            esp_size: args.esp_size,
-            wipe: args.wipe,
-            enroll_keys: args.enroll_keys,
-            policy: args.policy,
-            keys: args.keys,
-            scratch: args.scratch,
-            fetch: fetch::Options {
-                authfile: args.authfile,
-                insecure_transport: args.insecure_transport,
-                architecture: args.arch,
-            },
-        }
+impl ToDisk {
+    fn request(self) -> crate::trust::Result<Request> {
+        Ok(Request {
+            image: self.image,
+            follow: self.target_imgref,
+            target: self.target,
+            size: self.size.0,
+            esp_size: self.esp_size,
+            wipe: self.wipe,
+            enroll_keys: self.enroll_keys,
+            trust: self.trust.load()?,
+            scratch: self.scratch,
+            fetch: Options::from(self.transport),
+        })
     }
 }

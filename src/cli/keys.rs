@@ -39,7 +39,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs()).unwrap_or(0);
     let common_name = args.common_name.unwrap_or_else(|| args.product.clone());
     let dir = KeyDir::new(&args.dir);
-    generate(&dir, &Names { product: args.product, common_name, now }, &Sys::real())?;
+    generate(&dir, &Names { product: args.product, common_name, now }, &Sys::from_env()?)?;
     println!("{}: keys and policy are made; docs/keys.md says where each should live", args.dir.display());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! One file per verb: arguments, the call of a flow, the print-out.
 
 pub mod image;
+mod ingredients;
 pub mod install;
 pub mod keys;
 pub mod seal;

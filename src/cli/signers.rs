@@ -60,7 +60,7 @@ fn signer<'a>(command: Option<&str>, key: &Path, certificate: &Path, sys: &'a Sy
 pub(super) struct TrustArgs {
     /// Trust this key directory: its policy, and its db certificate for UKI and loader
     #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
+    pub(super) keys: Option<PathBuf>,
     /// Trust this policy file (instead of DIR/policy.json)
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,

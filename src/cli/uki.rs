@@ -1,17 +1,23 @@
-//! `cfs-host uki`: a UKI file, taken apart.
+//! `cfs-host uki`: a UKI file, built or taken apart.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::ingredients::IngredientArgs;
 use super::print_json;
+use super::transport::Transport;
 use crate::boot::authenticode;
 use crate::boot::uki::{embedded_policy, Uki};
+use crate::fetch::{self, Options};
 use crate::flow::report::PolicySummary;
+use crate::flow::uki;
+use crate::model::reference::Reference;
+use crate::sys::Sys;
 use crate::trust::certificate::Certificate;
 
-/// Look at UKI files
+/// Build UKI files, look at them
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -20,8 +26,26 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Build and sign the UKI that `seal` would put into an image, as a file
+    Build(Build),
     /// Show a UKI's identity and policy; fails unless its parts belong together
     Inspect(Inspect),
+}
+
+#[derive(Debug, clap::Args)]
+struct Build {
+    /// The image: [docker://]HOST/NAME[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or containers-storage:NAME
+    source: Reference,
+    /// The UKI's file; one that exists is replaced
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    uki: IngredientArgs,
+    #[command(flatten)]
+    transport: Transport,
+    /// Print what was made as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,9 +70,30 @@ struct Contents {
     policy: PolicySummary,
 }
 
-/// Takes it apart, shows what is inside.
+/// Builds a UKI, or shows what is inside one.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Verb::Inspect(args) = args.verb;
+    match args.verb {
+        Verb::Build(args) => build(args),
+        Verb::Inspect(args) => inspect(args),
+    }
+}
+
+fn build(args: Build) -> anyhow::Result<()> {
+    let sys = Sys::from_env()?;
+    let opened = args.uki.open(&sys)?;
+    let mut source = fetch::open(&args.source, &Options::from(args.transport))?;
+    let built = uki::build(source.as_mut(), &opened.ingredients(), &args.output, &sys)?;
+    if args.json {
+        return print_json("BuiltUki", &built);
+    }
+    println!("{} is built and signed", args.output.display());
+    println!("  uki-id    {}", built.uki_id);
+    println!("  kernel    {} with {} modules in the initrd", built.kernel, built.modules.len());
+    println!("  cmdline   {}", built.cmdline);
+    Ok(())
+}
+
+fn inspect(args: Inspect) -> anyhow::Result<()> {
     let bytes = crate::trust::read(&args.file)?;
     let db: Vec<Certificate> = args.db.iter().map(|path| Certificate::load(path)).collect::<Result<_, _>>()?;
     let signed_by = match db.is_empty() {

@@ -1,18 +1,17 @@
-//! install: fetch ► import ► image ► verify ► deploy into a staging directory ► plan; then, once shown, the disk.
+//! install: fetch ► import ► image ► trust ► deploy into a staging directory ► plan; then, once shown, the disk.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use cfs_init::policy::Mode;
 
 use super::import::{import, Imported};
+use super::verify::{self, Trust};
 use crate::boot::esp::{EnrollKeys, EspFile, NewEsp};
-use crate::deploy::host_image::{self, Uki};
+use crate::boot::uki;
 use crate::deploy::origin::{now, this_program, Origin};
-use crate::deploy::verify::{verify, Candidate, Demand, Sealed};
-use crate::deploy::{layout, populate};
+use crate::deploy::{layout, os_release, populate};
 use crate::fetch;
-use crate::image::ErofsImage;
 pub use crate::install::geometry::parse_size;
 use crate::install::geometry::{self, Wish};
 use crate::install::target::{observe, Target};
@@ -21,6 +20,9 @@ use crate::model::arch::{self, Arch};
 use crate::model::disk::{DiskPlan, InstallPlan};
 use crate::model::reference::Reference;
 use crate::model::{DeploymentId, Digest, EntryName};
+use crate::seal::annotations::Seal;
+use crate::seal::files::{Files, ImageFiles};
+use crate::seal::LOADER_DIR;
 use crate::store::Store;
 use crate::sys::{ScratchDir, Sys};
 
@@ -41,10 +43,8 @@ pub struct Request {
     pub wipe: bool,
     /// A directory with `PK.auth`, `KEK.auth`, `db.auth`.
     pub enroll_keys: Option<PathBuf>,
-    /// A policy file to check with, beyond the image's own policy.
-    pub policy: Option<PathBuf>,
-    /// A key directory to check with, beyond the image's own policy.
-    pub keys: Option<PathBuf>,
+    /// What the image must satisfy beyond its own policy.
+    pub trust: Trust,
     /// Where the staging directory is made.
     pub scratch: Option<PathBuf>,
     /// How to fetch.
@@ -68,8 +68,16 @@ struct Verified {
     loader: Vec<u8>,
     system: String,
     image: Digest,
-    sealed: Sealed,
+    signature: Vec<u8>,
+    signers: Vec<String>,
     enforces: bool,
+}
+
+/// The signed UKI of the image.
+struct Uki {
+    path: String,
+    bytes: Vec<u8>,
+    kernel: String,
 }
 
 /// Everything up to the plan. Writes to the staging directory only.
@@ -84,7 +92,6 @@ pub fn prepare(request: &Request, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Resu
 /// What is known and made before anything is fetched.
 struct Ground {
     target: Target,
-    demand: Option<Demand>,
     keys: EnrollKeys,
     staged: ScratchDir,
     store: Store,
@@ -100,18 +107,17 @@ impl Ground {
         if let (Some(_), Some(_)) = (target.capacity, request.size) {
             return Err(Error::SizeOfDevice(target.path).into());
         }
-        let demand = demand(request)?;
         let keys = request.enroll_keys.as_deref().map(enroll::read).transpose()?.unwrap_or_default();
         let staged = staging(request, &target, sys)?;
         layout::create(sys, staged.path())?;
         let store = Store::open_or_create(&staged.path().join(layout::REPOSITORY), sys)?;
-        Ok(Self { target, demand, keys, staged, store })
+        Ok(Self { target, keys, staged, store })
     }
 
     /// From the imported image to the plan.
     fn build(self, request: &Request, imported: Imported, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
         say("Verifying the image");
-        let verified = verified(request, imported, &self.store, self.demand.as_ref(), sys)?;
+        let verified = verified(request, imported, &self.store, sys)?;
         say("Staging the root file system");
         let id = deploy(request, &verified, &self.store, self.staged.path(), sys)?;
         plan(request, &self.target, verified, id, self.keys, self.staged)
@@ -126,15 +132,6 @@ pub fn apply(prepared: &Prepared, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Resu
         .with_context(|| format!("{} was not installed", disk.target.display()))
 }
 
-fn demand(request: &Request) -> anyhow::Result<Option<Demand>> {
-    let demand = match (&request.keys, &request.policy) {
-        (Some(directory), _) => Some(Demand::from_keys(directory)?),
-        (None, Some(file)) => Some(Demand::from_policy(file)?),
-        (None, None) => None,
-    };
-    Ok(demand)
-}
-
 fn staging(request: &Request, target: &Target, sys: &Sys) -> anyhow::Result<ScratchDir> {
     let parent = request.scratch.as_deref().unwrap_or_else(|| target.scratch_parent());
     for ended in target.temporary_names() {
@@ -144,47 +141,37 @@ fn staging(request: &Request, target: &Target, sys: &Sys) -> anyhow::Result<Scra
     sys.scratch_dir(parent, "cfs-install").context("the staging directory cannot be made; name another with --scratch")
 }
 
-/// Computes the image from its layers, and lets the code that decides at boot decide.
-fn verified(
-    request: &Request,
-    imported: Imported,
-    store: &Store,
-    demand: Option<&Demand>,
-    sys: &Sys,
-) -> anyhow::Result<Verified> {
-    let reference = request.image.to_string();
-    let meta = &imported.meta;
-    let name = meta.config.architecture().to_string();
+/// Lets the code that decides at boot decide, and writes the image into the store.
+fn verified(request: &Request, imported: Imported, store: &Store, sys: &Sys) -> anyhow::Result<Verified> {
+    let name = imported.meta.config.architecture().to_string();
     let arch = arch::by_oci_name(&name).ok_or(Error::Architecture(name))?;
-    let uki = host_image::uki(&imported.tree, store)?;
-    let loader = host_image::loader(&imported.tree, store, &arch)?;
-    let system = host_image::system_name(&imported.tree, store);
-    let policy = host_image::policy(&uki)?;
-    if policy.root_fs != disk::ROOT_FS {
-        return Err(Error::RootFs(policy.root_fs).into());
+    let report = verify::examine(&imported, store, &request.trust);
+    let trusted = report.require()?;
+    if trusted.policy.root_fs != disk::ROOT_FS {
+        return Err(Error::RootFs(trusted.policy.root_fs.clone()).into());
     }
-    if let Some(demand) = demand {
-        demand.verify_signed(&reference, &uki.path, &uki.bytes)?;
-        demand.verify_signed(&reference, &host_image::loader_path(&arch), &loader)?;
-    }
-    let ErofsImage { bytes, digest } = imported.tree.bootable_image(&|digest| read_object(store, digest))?;
-    let nothing = Default::default();
-    let candidate = Candidate {
-        reference: &reference,
-        annotations: meta.manifest.annotations().as_ref().unwrap_or(&nothing),
-        diff_ids: meta.config.rootfs().diff_ids(),
-        digest,
-        policy: &policy,
-    };
-    let sealed = verify(&candidate, demand)?;
-    store.put_image(sys, &bytes)?;
-    Ok(Verified { arch, uki, loader, system, image: digest, sealed, enforces: policy.enforces(), imported })
+    let seal = Seal::read(&imported.meta.manifest)?.context("the image lost its seal while it was read")?;
+    let files = ImageFiles { tree: &imported.tree, store };
+    let loader = files.require(&format!("{LOADER_DIR}/{}", arch.systemd_boot), "seal the image again")?;
+    let system = files.read("usr/lib/os-release")?.and_then(|text| os_release::system_name(&text));
+    store.put_image(sys, &verify::bootable_image(&imported.tree, store)?.bytes)?;
+    Ok(Verified {
+        arch,
+        uki: signed_uki(&files)?,
+        loader,
+        system: system.unwrap_or_else(|| "Linux".to_owned()),
+        image: trusted.image,
+        signature: seal.signature,
+        enforces: trusted.policy.mode == Mode::Enforce,
+        signers: report.signers,
+        imported,
+    })
 }
 
-fn read_object(store: &Store, digest: &Digest) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    store.object(digest).map_err(std::io::Error::other)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn signed_uki(files: &ImageFiles<'_>) -> anyhow::Result<Uki> {
+    let (path, bytes) = verify::only_uki(files)?;
+    let kernel = String::from_utf8_lossy(uki::Uki::parse(&bytes)?.uname).into_owned();
+    Ok(Uki { path, bytes, kernel })
 }
 
 /// The first deployment, and `/var` as the image has it.
@@ -204,7 +191,7 @@ fn deploy(
         manifest_digest: meta.manifest_digest.to_string(),
         config_digest: meta.manifest.config().digest().to_string(),
         image: verified.image,
-        uki: Digest::new(sha256(&verified.uki.bytes)),
+        uki: uki::sha256(&verified.uki.bytes),
         uki_path: verified.uki.path.clone(),
         deployed_at: now(),
         deployed_by: this_program(),
@@ -215,7 +202,7 @@ fn deploy(
         tree.get(name).map_or(Ok(()), |(_, stat)| populate::own(sys, &stat, target))
     };
     subtree("var", &root.join(layout::VAR))?;
-    let new = layout::Deployment { id: &id, origin: &origin, signature: &verified.sealed.signature };
+    let new = layout::Deployment { id: &id, origin: &origin, signature: &verified.signature };
     layout::write(sys, root, &new, &|etc| subtree("etc", etc))?;
     Ok(id)
 }
@@ -229,7 +216,7 @@ fn plan(
     staged: ScratchDir,
 ) -> anyhow::Result<Prepared> {
     let entry = EntryName { deployment: id.clone(), order: 1 };
-    let Verified { arch, uki, loader, system, image, sealed, enforces, .. } = verified;
+    let Verified { arch, uki, loader, system, image, signers, enforces, .. } = verified;
     let (name, kernel) = (entry.to_string(), uki.kernel);
     let esp = NewEsp { arch, loader, uki: uki.bytes, entry, system: &system, enroll: keys }.files();
 
@@ -257,17 +244,12 @@ fn plan(
         entry: name,
         system,
         kernel,
-        signers: sealed.verified.signers().to_vec(),
+        signers,
         content_bytes: content.bytes,
         enforces,
         disk,
     };
     Ok(Prepared { plan, staged, esp })
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]

@@ -6,5 +6,6 @@ pub mod report;
 pub mod seal;
 pub mod sign;
 pub mod status;
+pub mod uki;
 pub mod verify;
 pub mod workshop;

@@ -84,6 +84,15 @@ pub struct PolicySummary {
     pub files: Vec<String>,
 }
 
+/// What an image is once every link holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Trusted<'a> {
+    /// The bootable image's digest.
+    pub image: Digest,
+    /// The policy inside its UKI.
+    pub policy: &'a PolicySummary,
+}
+
 /// A link does not hold.
 #[derive(Debug, thiserror::Error)]
 #[error("{reference} is not trusted: {why}")]
@@ -96,13 +105,13 @@ pub struct Untrusted {
 
 impl Report {
     /// Fails if a check failed.
-    pub fn require(&self) -> Result<(), Untrusted> {
+    pub fn require(&self) -> Result<Trusted<'_>, Untrusted> {
         let failed = self.checks.iter().filter(|check| check.verdict == Verdict::Failed);
         let why: Vec<_> = failed.map(|check| format!("{}: {}", check.name, check.detail)).collect();
-        if why.is_empty() {
-            return Ok(());
+        match (self.image, &self.policy) {
+            (Some(image), Some(policy)) if why.is_empty() => Ok(Trusted { image, policy }),
+            _ => Err(Untrusted { reference: self.reference.clone(), why: why.join("; ") }),
         }
-        Err(Untrusted { reference: self.reference.clone(), why: why.join("; ") })
     }
 
     pub(super) fn ok(&mut self, name: &'static str, detail: impl Into<String>) {

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use cfs_init::fallback::RefusalRecord;
+
 use crate::boot::efivar::{self, CFS_HOST, GLOBAL, LOADER};
 use crate::deploy::{layout, origin::Origin};
 use crate::model::status::{
-    Booted, Condition, Deployment, Firmware, RefusalHint, RollbackProtection, Severity, Status, Tier, Writable,
+    Booted, Condition, Deployment, Firmware, RollbackProtection, Severity, Status, Tier, Writable,
 };
 use crate::model::{DeploymentId, EntryName};
 
@@ -139,15 +141,9 @@ fn firmware(root: &Path) -> Firmware {
 }
 
 /// The record has it if this boot was good and removed the variable.
-fn refusal_hint(root: &Path, booted: Option<&Booted>) -> Option<RefusalHint> {
-    let variable = efivar::read(root, "CfsHostRefusal", CFS_HOST).and_then(|variable| variable.as_refusal());
-    let from_variable = variable.map(|refusal| RefusalHint {
-        times: refusal.n,
-        entry: refusal.entry,
-        uki: refusal.uki,
-        rule: refusal.rule,
-        why: refusal.why,
-    });
+fn refusal_hint(root: &Path, booted: Option<&Booted>) -> Option<RefusalRecord> {
+    let variable = efivar::read(root, "CfsHostRefusal", CFS_HOST);
+    let from_variable = variable.and_then(|variable| RefusalRecord::parse(&variable.value));
     from_variable.or_else(|| booted.and_then(|booted| booted.refusal.clone()))
 }
 

@@ -1,7 +1,6 @@
 //! image ► trust: an image's chain of trust, link by link, with the code that `/init` runs.
 
-use std::io::Read;
-
+use anyhow::Context;
 use cfs_init::policy::{Mode, ObjectCheck, Policy, SecureBoot};
 use cfs_init::signature;
 
@@ -10,12 +9,12 @@ use super::report::{PolicySummary, Report};
 use super::workshop::scratch_store;
 use crate::boot::{authenticode, uki};
 use crate::fetch::Source;
-use crate::image::Tree;
+use crate::image::{ErofsImage, Tree};
 use crate::model::{Digest, Role};
 use crate::seal::annotations::{sealed_layers, Seal};
 use crate::seal::files::{Files, ImageFiles};
 use crate::seal::kernel::MODULES_DIR;
-use crate::seal::{LOADER_DIR, UKI_FILE};
+use crate::seal::{self, LOADER_DIR, UKI_FILE};
 use crate::store::Store;
 use crate::sys::Sys;
 use crate::trust::certificate::Certificate;
@@ -103,29 +102,19 @@ fn digests(report: &mut Report, tree: &Tree, store: &Store, seal: &Seal) {
     };
     let plain = tree.plain_image().map_err(|error| error.to_string());
     report.result("plain image", plain.and_then(|image| compare(image.digest, seal.plain)));
-    let bootable = bootable_digest(tree, store).map_err(|error| error.to_string());
-    report.image = report.result("bootable image", bootable.and_then(|digest| compare(digest, seal.bootable)));
+    let bootable = bootable_image(tree, store).map_err(|error| error.to_string());
+    report.image = report.result("bootable image", bootable.and_then(|image| compare(image.digest, seal.bootable)));
 }
 
-/// The digest of the bootable image of a tree whose objects are in the store.
-pub fn bootable_digest(tree: &Tree, store: &Store) -> crate::image::Result<Digest> {
-    let contents = |digest: &Digest| {
-        let mut bytes = Vec::new();
-        store.object(digest).map_err(std::io::Error::other)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    Ok(tree.bootable_image(&contents)?.digest)
+/// The bootable image of a tree whose objects are in the store.
+pub fn bootable_image(tree: &Tree, store: &Store) -> crate::image::Result<ErofsImage> {
+    tree.bootable_image(&|digest| store.read(digest).map_err(std::io::Error::other))
 }
 
 /// The UKI's policy, if the UKI is whole; its own signature and the loader's are checked against db on the way.
 fn uki_and_loader(report: &mut Report, files: &ImageFiles<'_>, trust: &Trust) -> Option<Policy> {
-    let paths = uki_paths(files);
-    let [path] = paths.as_slice() else {
-        let why = format!("the image has {} UKIs ({}) and must have one", paths.len(), paths.join(", "));
-        report.failed("UKI", why);
-        return None;
-    };
-    let bytes = report.result("UKI", files.require(path, "seal the image").map(|bytes| (bytes, format!("/{path}"))))?;
+    let uki = only_uki(files).map(|(path, bytes)| (bytes, format!("/{path}")));
+    let bytes = report.result("UKI", uki)?;
     secure_boot_signature(report, "UKI signature", &bytes, trust);
     let loaders = files.list(LOADER_DIR);
     if loaders.is_empty() {
@@ -142,6 +131,25 @@ fn uki_and_loader(report: &mut Report, files: &ImageFiles<'_>, trust: &Trust) ->
         (policy, detail)
     });
     report.result("UKI contents", policy)
+}
+
+/// Path and bytes of the image's one UKI.
+pub fn only_uki(files: &dyn Files) -> seal::Result<(String, Vec<u8>)> {
+    let mut paths = uki_paths(files);
+    match (paths.pop(), paths.len()) {
+        (Some(path), 0) => files.require(&path, "seal the image").map(|bytes| (path, bytes)),
+        (last, _) => {
+            paths.extend(last);
+            let why = format!("the image has {} UKIs ({}) and must have one", paths.len(), paths.join(", "));
+            Err(seal::Error::File { path: MODULES_DIR.into(), why })
+        }
+    }
+}
+
+/// The policy inside the image's one UKI, which may be signed by anyone.
+pub fn uki_policy(files: &dyn Files) -> anyhow::Result<Policy> {
+    let (path, bytes) = only_uki(files)?;
+    uki::embedded_policy(&bytes).with_context(|| format!("/{path} of the image is no UKI of cfs-host; seal the image"))
 }
 
 /// Paths of the UKIs in an image.

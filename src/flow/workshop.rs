@@ -1,6 +1,5 @@
 //! Where images are taken apart and put together: a scratch store, and the layout that is being written.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
@@ -14,7 +13,7 @@ use crate::model::reference::Reference;
 use crate::seal::layout::Layout;
 use crate::seal::manifest::{Blob, MANIFEST_TYPE};
 use crate::store::Store;
-use crate::sys::Sys;
+use crate::sys::{parent, Sys};
 
 /// The tag of the image in a scratch layout, on its way to its destination.
 const SCRATCH_TAG: &str = "sealed";
@@ -172,12 +171,5 @@ fn compression_of(media_type: &str) -> Compression {
         Compression::Gzip
     } else {
         Compression::None
-    }
-}
-
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }

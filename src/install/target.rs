@@ -27,10 +27,9 @@ pub struct Target {
 impl Target {
     /// A directory for temporary files: beside a file; not in `/dev`, which is memory.
     pub fn scratch_parent(&self) -> &Path {
-        match (self.kind, self.path.parent()) {
-            (TargetKind::Device, _) => Path::new("/var/tmp"),
-            (_, Some(parent)) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+        match self.kind {
+            TargetKind::Device => Path::new("/var/tmp"),
+            TargetKind::Raw | TargetKind::Qcow2 => crate::sys::parent(&self.path),
         }
     }
 

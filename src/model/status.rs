@@ -1,5 +1,6 @@
 //! What `status` tells: the state of a host, as data. The JSON form is stable: fields are added, never changed.
 
+use cfs_init::fallback::RefusalRecord;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
@@ -25,7 +26,7 @@ pub struct Status {
     /// Every deployment on the disk.
     pub deployments: Vec<Deployment>,
     /// Why an earlier boot stopped. Unverified: anyone with root can write it.
-    pub refusal_hint: Option<RefusalHint>,
+    pub refusal_hint: Option<RefusalRecord>,
     /// Whatever is odd; empty on a healthy host.
     pub conditions: Vec<Condition>,
 }
@@ -79,7 +80,7 @@ pub struct Booted {
     /// Hints that did not count.
     pub ignored: Vec<String>,
     /// Why the boot before this one stopped.
-    pub refusal: Option<RefusalHint>,
+    pub refusal: Option<RefusalRecord>,
     /// Failed checks that permissive mode overlooked.
     pub problems: Vec<String>,
     /// Steps and milliseconds.
@@ -116,23 +117,6 @@ pub struct Timing {
     pub step: String,
     /// Milliseconds.
     pub ms: u64,
-}
-
-/// Why a boot was refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RefusalHint {
-    /// How often in a row.
-    #[serde(rename = "n")]
-    pub times: u32,
-    /// The entry that was started.
-    pub entry: String,
-    /// The UKI's short name.
-    pub uki: String,
-    /// The rule (`docs/security.md`).
-    pub rule: u32,
-    /// In words.
-    pub why: String,
 }
 
 /// The firmware's own variables.

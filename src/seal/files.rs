@@ -6,6 +6,8 @@ use super::{Error, Result};
 use crate::image::{Node, Tree};
 use crate::store::Store;
 
+/// The largest file that is read into memory: far above any UKI.
+const MAX_BYTES: u64 = 512 << 20;
 /// Links in a row that are followed.
 const MAX_LINKS: usize = 8;
 
@@ -38,6 +40,9 @@ impl Files for ImageFiles<'_> {
         for _ in 0..MAX_LINKS {
             match self.tree.get(&path) {
                 Some((Node::Inline(bytes), _)) => return Ok(Some(bytes)),
+                Some((Node::Object { size, .. }, _)) if size > MAX_BYTES => {
+                    return Err(Error::File { path, why: format!("it is larger than {MAX_BYTES} bytes") });
+                }
                 Some((Node::Object { digest, .. }, _)) => {
                     let mut bytes = Vec::new();
                     let file = self.store.object(&digest).map_err(|error| unreadable(&path, &error))?;

@@ -196,7 +196,8 @@ impl Sys {
     }
 }
 
-fn parent(path: &Path) -> &Path {
+/// The directory that a path lies in; `.` for a bare name.
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

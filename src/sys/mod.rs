@@ -11,11 +11,14 @@ mod tree;
 
 pub use command::Output;
 pub use fault::{Fault, FaultPlan};
-pub use files::NewFile;
+pub use files::{parent, NewFile};
 pub use tree::ScratchDir;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Plans a fault, in builds for tests alone.
+const FAULT_VARIABLE: &str = "CFS_HOST_FAULT";
 
 /// A durable operation that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,9 @@ pub enum Error {
         /// The end of what it said.
         stderr: String,
     },
+    /// A test asks for a fault that does not exist.
+    #[error("{FAULT_VARIABLE}={0} is neither stop:STEP nor errno:NUMBER:STEP")]
+    FaultPlan(String),
 }
 
 /// What the operations of this folder return.
@@ -64,6 +70,16 @@ impl Sys {
     /// The real system, nothing injected.
     pub fn real() -> Self {
         Self::default()
+    }
+
+    /// The real system; in builds with debug assertions with the fault that the environment plans (`CFS_HOST_FAULT`).
+    pub fn from_env() -> Result<Self> {
+        match std::env::var(FAULT_VARIABLE) {
+            Ok(text) if cfg!(debug_assertions) => {
+                FaultPlan::parse(&text).map(Self::with_fault).ok_or(Error::FaultPlan(text))
+            }
+            _ => Ok(Self::real()),
+        }
     }
 
     /// The real system with one planned fault.

@@ -80,9 +80,10 @@ pub fn generate(dir: &KeyDir, names: &Names, sys: &Sys) -> Result<()> {
     let policy = PolicyFile::strict(&names.product, vec!["image/image.crt".to_owned()]);
     let policy_json = serde_json::to_string_pretty(&policy)
         .map_err(|error| Error::File { path: dir.policy(), why: error.to_string() })?;
-    let parent = dir.path().parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = crate::sys::parent(dir.path());
     // Made under another name: a key directory is complete, or it is not there.
     let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
+    sys.remove_leftovers(parent, &name)?;
     let building = KeyDir(parent.join(format!(".tmp-{name}-{}", std::process::id())));
     let outcome = fill(&building, names, &policy_json, sys).and_then(|()| Ok(sys.rename(building.path(), dir.path())?));
     if outcome.is_err() {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use base64::prelude::{Engine, BASE64_STANDARD};
 use cfs_init::claims::Claims;
 use cfs_init::policy::Policy;
 use oci_spec::image::{ImageConfiguration, ImageManifest};
@@ -10,12 +9,14 @@ use oci_spec::image::{ImageConfiguration, ImageManifest};
 use super::*;
 use crate::fetch::ImageMeta;
 use crate::flow::import::Stats;
+use crate::flow::sign::sign;
 use crate::image::Tree;
 use crate::import::{Entry, Item, Metadata};
 use crate::model::Role;
 use crate::seal::annotations::{sealed_layers, signature_key, BOOTABLE, SEALED_LAYERS};
 use crate::seal::{efi, uki};
 use crate::sys::{Fault, FaultPlan};
+use crate::trust::certificate::Certificate;
 use crate::trust::efi_auth::Variable;
 use crate::trust::keys::{tests::generated, KeyDir};
 use crate::trust::policy_file::LoadedPolicy;
@@ -28,6 +29,7 @@ struct Workshop {
     dir: tempfile::TempDir,
     _keys_dir: tempfile::TempDir,
     keys: KeyDir,
+    unsigned_uki: Vec<u8>,
     uki: Vec<u8>,
     loader: Vec<u8>,
     policy: Policy,
@@ -40,7 +42,15 @@ impl Workshop {
         let db = KeyFile::load(&keys.secure_boot(Variable::Db, "key"), &keys.secure_boot(Variable::Db, "crt")).unwrap();
         let uki = efi::sign("the UKI", &built.bytes, &db).unwrap();
         let loader = efi::sign("the loader", &crate::boot::pe::tests::tiny(), &db).unwrap();
-        Self { dir: tempfile::tempdir().unwrap(), _keys_dir: keys_dir, keys, uki, loader, policy: built.policy }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            _keys_dir: keys_dir,
+            keys,
+            unsigned_uki: built.bytes,
+            uki,
+            loader,
+            policy: built.policy,
+        }
     }
 
     fn request(&self, name: &str) -> Request {
@@ -52,8 +62,7 @@ impl Workshop {
             esp_size: 64 << 20,
             wipe: false,
             enroll_keys: None,
-            policy: None,
-            keys: Some(self.keys.path().to_owned()),
+            trust: trust(&self.keys),
             scratch: None,
             fetch: fetch::Options::default(),
         }
@@ -86,25 +95,22 @@ impl Workshop {
         claims: impl Fn(&mut Claims),
         annotations: impl Fn(&mut HashMap<String, String>),
     ) -> Imported {
-        let tree = self.tree(store);
-        let digest = tree.bootable_image(&|digest| read_object(store, digest)).unwrap().digest;
+        let unsealed =
+            Imported { meta: meta(&HashMap::new(), &BTreeMap::new()), tree: self.tree(store), stats: Stats::default() };
+        let signer = KeyFile::load(&self.keys.image_key(), &self.keys.image_certificate()).unwrap();
+        let seal = sign(&unsealed, store, &self.policy, &signer).unwrap();
         let mut made = Claims {
             role: Role::HostBootable,
             product: "example".into(),
             security_version: 1,
-            digest,
+            digest: seal.bootable,
             uki_ids: vec![self.policy.uki_id],
         };
         claims(&mut made);
-        let signer = KeyFile::load(&self.keys.image_key(), &self.keys.image_certificate()).unwrap();
-        let signature = BASE64_STANDARD.encode(cms::sign(&made, &signer).unwrap());
-        let mut found = HashMap::from([
-            (BOOTABLE.to_owned(), digest.to_hex()),
-            (signature_key(BOOTABLE), signature),
-            (SEALED_LAYERS.to_owned(), sealed_layers(&[DIFF_ID.to_owned()])),
-        ]);
+        let seal = Seal { signature: cms::sign(&made, &signer).unwrap(), ..seal };
+        let mut found = seal.on_manifest().into_iter().collect();
         annotations(&mut found);
-        Imported { meta: meta(found), tree, stats: Stats::default() }
+        Imported { meta: meta(&found, &seal.on_config()), ..unsealed }
     }
 
     fn prepare(&self, request: &Request, sys: &Sys) -> anyhow::Result<Prepared> {
@@ -129,14 +135,24 @@ impl Workshop {
     }
 }
 
-fn meta(annotations: HashMap<String, String>) -> ImageMeta {
+/// What `--keys` says.
+fn trust(keys: &KeyDir) -> Trust {
+    Trust {
+        policy: Some(LoadedPolicy::load(&keys.policy()).unwrap()),
+        db: vec![Certificate::load(&keys.secure_boot(Variable::Db, "crt")).unwrap()],
+        ..Trust::default()
+    }
+}
+
+fn meta(annotations: &HashMap<String, String>, on_config: &BTreeMap<String, String>) -> ImageMeta {
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [DIFF_ID]}});
     let blob = |media: &str| serde_json::json!({"mediaType": media, "digest": DIFF_ID, "size": 1});
-    let annotations: BTreeMap<_, _> = annotations.into_iter().collect();
+    let mut config_blob = blob("application/vnd.oci.image.config.v1+json");
+    config_blob["annotations"] = serde_json::json!(on_config);
     let manifest = serde_json::json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": blob("application/vnd.oci.image.config.v1+json"),
+        "config": config_blob,
         "layers": [blob("application/vnd.oci.image.layer.v1.tar+gzip")], "annotations": annotations});
     let (config_bytes, manifest_bytes) = (config.to_string().into_bytes(), manifest.to_string().into_bytes());
     ImageMeta {
@@ -193,20 +209,14 @@ fn each_forged_seal_is_refused_and_nothing_is_written() {
     let annotations =
         |change: &dyn Fn(&mut HashMap<String, String>)| refusal(workshop.prepare_with(&request, &sys, |_| (), change));
     for (text, words) in [
-        (claims(&|claims| claims.role = Role::HostConfig), "refuses"),
+        (claims(&|claims| claims.role = Role::HostConfig), "image signature"),
         (claims(&|claims| claims.product = "other".into()), "other"),
-        (claims(&|claims| claims.uki_ids = vec![Digest::new([9; 32])]), "refuses"),
-        (claims(&|claims| claims.digest = Digest::new([9; 32])), "refuses"),
-        (annotations(&|map| map.clear()), "not sealed"),
-        (annotations(&|map| drop(map.remove(&signature_key(BOOTABLE)))), "not signed"),
+        (claims(&|claims| claims.uki_ids = vec![Digest::new([9; 32])]), "image signature"),
+        (claims(&|claims| claims.digest = Digest::new([9; 32])), "image signature"),
+        (annotations(&|map| map.clear()), "never sealed"),
+        (annotations(&|map| drop(map.remove(&signature_key(BOOTABLE)))), "is missing"),
         (annotations(&|map| drop(map.insert(BOOTABLE.into(), Digest::new([9; 32]).to_hex()))), "layers give"),
-        (
-            annotations(&|map| {
-                map.insert(BOOTABLE.into(), Digest::new([9; 32]).to_hex());
-                map.insert(SEALED_LAYERS.into(), sealed_layers(&[]));
-            }),
-            "built from",
-        ),
+        (annotations(&|map| drop(map.insert(SEALED_LAYERS.into(), sealed_layers(&[])))), "built from"),
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -217,12 +227,22 @@ fn each_forged_seal_is_refused_and_nothing_is_written() {
 fn keys_of_somebody_else_are_refused() {
     let workshop = Workshop::new();
     let (_other_dir, other) = generated();
-    let request = Request { keys: Some(other.path().to_owned()), ..workshop.request("disk.img") };
+    let request = Request { trust: trust(&other), ..workshop.request("disk.img") };
     let text = format!("{:#}", workshop.prepare(&request, &Sys::real()).unwrap_err());
-    assert!(text.contains("db key"), "{text}");
-    let request = Request { keys: None, policy: Some(other.policy()), ..workshop.request("disk.img") };
+    assert!(text.contains("UKI signature") && text.contains("your policy"), "{text}");
+    let request = Request { trust: Trust { db: vec![], ..trust(&other) }, ..request };
     let text = format!("{:#}", workshop.prepare(&request, &Sys::real()).unwrap_err());
-    assert!(text.contains("your policy refuses"), "{text}");
+    assert!(text.contains("your policy") && !text.contains("UKI signature"), "{text}");
+}
+
+#[test]
+fn a_uki_and_a_loader_that_nobody_signed_are_refused() {
+    let workshop = Workshop::new();
+    let (uki, loader) = (workshop.unsigned_uki.clone(), crate::boot::pe::tests::tiny());
+    let workshop = Workshop { uki, loader, ..workshop };
+    let request = Request { trust: Trust::default(), ..workshop.request("disk.img") };
+    let text = format!("{:#}", workshop.prepare(&request, &Sys::real()).unwrap_err());
+    assert!(text.contains("UKI signature") && text.contains("loader signature"), "{text}");
 }
 
 #[test]

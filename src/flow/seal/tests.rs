@@ -6,12 +6,14 @@ use crate::fetch;
 use crate::flow::sign;
 use crate::seal::layout::Layout;
 use crate::seal::manifest::Blob;
+use crate::seal::SYSTEMD_BOOT_DIR;
 use crate::trust::certificate::Certificate;
 use crate::trust::efi_auth::Variable;
 use crate::trust::keys::{tests::generated, KeyDir};
+use crate::trust::policy_file::LoadedPolicy;
 use crate::trust::signer::KeyFile;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -69,24 +71,40 @@ impl Bench {
         serde_json::from_slice(&source.image().manifest_bytes).unwrap()
     }
 
-    fn seal(&self, from: &str, to: &str) -> anyhow::Result<Sealed> {
-        let options = Options::default();
-        let policy = LoadedPolicy::load(&self.keys.policy()).unwrap();
-        let key = |key: &Path, certificate: &Path| KeyFile::load(key, certificate).unwrap();
-        let secure_boot = key(&self.keys.secure_boot(Variable::Db, "key"), &self.keys.secure_boot(Variable::Db, "crt"));
-        let image = key(&self.keys.image_key(), &self.keys.image_certificate());
-        let request = Request {
-            destination: &self.reference(to),
-            options: &options,
-            policy: &policy,
-            secure_boot: &secure_boot,
-            image: &image,
+    /// What the keys' owner builds a UKI with.
+    fn with_ingredients<T>(&self, act: impl FnOnce(&Ingredients<'_>) -> T) -> T {
+        let (key, certificate) =
+            (self.keys.secure_boot(Variable::Db, "key"), self.keys.secure_boot(Variable::Db, "crt"));
+        act(&Ingredients {
+            policy: &LoadedPolicy::load(&self.keys.policy()).unwrap(),
+            signer: &KeyFile::load(&key, &certificate).unwrap(),
             init: &tiny_program(),
             arguments: &[],
             modules: &[],
-            epoch: None,
-        };
-        seal(fetch::open(&self.reference(from), &options)?.as_mut(), &request, &self.sys)
+        })
+    }
+
+    fn image_signer(&self) -> KeyFile {
+        KeyFile::load(&self.keys.image_key(), &self.keys.image_certificate()).unwrap()
+    }
+
+    fn seal(&self, from: &str, to: &str) -> anyhow::Result<Sealed> {
+        let (options, image) = (Options::default(), self.image_signer());
+        let mut source = fetch::open(&self.reference(from), &options)?;
+        self.with_ingredients(|uki| {
+            let destination = &self.reference(to);
+            let request = Request { destination, options: &options, uki, image: &image, epoch: None };
+            seal(source.as_mut(), &request, &self.sys)
+        })
+    }
+
+    /// Signs anew what is in this bench, as the owner of the keys of another one perhaps.
+    fn sign_anew(&self, from: &str, to: &str, owner: &Bench) -> anyhow::Result<sign::Signed> {
+        let options = Options::default();
+        let (destination, signer) = (self.reference(to), owner.image_signer());
+        let request =
+            sign::Request { destination: &destination, options: &options, signer: &signer, trust: owner.trust() };
+        sign::anew(fetch::open(&self.reference(from), &options)?.as_mut(), &request, &self.sys)
     }
 
     fn trust(&self) -> Trust {
@@ -161,6 +179,62 @@ fn an_image_built_from_a_sealed_one_is_called_stale_until_it_is_sealed() {
 }
 
 #[test]
+fn the_uki_of_the_seal_and_the_one_built_alone_are_the_same() {
+    let bench = Bench::new();
+    bench.write_image("base", &[host("6.1")], None);
+    let file = bench.temporary.path().join("host.efi");
+    let mut source = fetch::open(&bench.reference("base"), &Options::default()).unwrap();
+    let built = bench.with_ingredients(|uki| uki::build(source.as_mut(), uki, &file, &bench.sys)).unwrap();
+    let sealed = bench.seal("base", "v1").unwrap();
+    assert_eq!((built.uki_id, built.kernel, built.cmdline), (sealed.uki_id, sealed.kernel, sealed.cmdline));
+    let (store, _scratch) = crate::flow::workshop::scratch_store(&bench.sys).unwrap();
+    let mut source = fetch::open(&bench.reference("v1"), &Options::default()).unwrap();
+    let image = crate::flow::import::import(source.as_mut(), &store, &bench.sys).unwrap();
+    let files = ImageFiles { tree: &image.tree, store: &store };
+    let inside = crate::seal::files::Files::require(&files, "usr/lib/modules/6.1/cfs-host.efi", "").unwrap();
+    assert!(inside == std::fs::read(file).unwrap());
+}
+
+#[test]
+fn an_image_with_its_uki_is_signed_anew_by_those_whom_the_uki_trusts() {
+    let bench = Bench::new();
+    bench.write_image("base", &[host("6.1")], None);
+    let error = format!("{:#}", bench.sign_anew("base", "v1", &bench).unwrap_err());
+    assert!(error.contains("0 UKIs"), "{error}");
+    bench.seal("base", "v1").unwrap();
+    // Another layer over the sealed ones: the old seal is stale, the UKI is as good as before.
+    let mut derived = bench.manifest("v1");
+    let more = layer::build(&Contents { directories: vec!["opt".into()], files: vec![] }, 0).unwrap();
+    let layout = Layout::open_or_create(&bench.layout(), &bench.sys).unwrap();
+    let put = |media_type: &str, bytes: &[u8]| {
+        let blob = layout.put(media_type, &mut &bytes[..], &bench.sys).unwrap();
+        json!({"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size})
+    };
+    derived["layers"].as_array_mut().unwrap().push(put(LAYER_TYPE, &more.blob));
+    let source = fetch::open(&bench.reference("v1"), &Options::default()).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(&source.image().config_bytes).unwrap();
+    config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(more.diff_id));
+    let inherited = derived["config"]["annotations"].take();
+    derived["config"] = put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+    derived["config"]["annotations"] = inherited;
+    bench.put_manifest("derived", &derived);
+    let why = bench.verify("derived", &bench.trust());
+    assert!(why.contains("built from"), "{why}");
+
+    bench.sign_anew("derived", "v2", &bench).unwrap();
+    assert_eq!(bench.verify("v2", &bench.trust()), "");
+    assert_ne!(bench.manifest("v2")["annotations"], bench.manifest("v1")["annotations"]);
+    bench.sign_anew("v1", "again", &bench).unwrap();
+    assert_eq!(bench.verify("again", &bench.trust()), "");
+    assert_eq!(bench.manifest("again")["layers"], bench.manifest("v1")["layers"]);
+
+    let error = format!("{:#}", bench.sign_anew("derived", "forged", &Bench::new()).unwrap_err());
+    assert!(error.contains("image signature"), "{error}");
+    let index = std::fs::read_to_string(bench.layout().join("index.json")).unwrap();
+    assert!(!index.contains("forged"), "{index}");
+}
+
+#[test]
 fn after_a_kernel_upgrade_the_older_uki_is_gone() {
     let bench = Bench::new();
     let stale = Contents {
@@ -208,10 +282,11 @@ fn two_of_two_signers_need_two_signatures() {
     bench.write_image("base", &[host("6.1")], None);
     assert_eq!(bench.seal("base", "v1").unwrap().missing_signatures, 1);
     assert!(bench.verify("v1", &bench.trust()).contains("image signature"));
-    let signer = KeyFile::load(&second.keys.image_key(), &second.keys.image_certificate()).unwrap();
+    let signer = second.image_signer();
     let (image, options) = (bench.reference("v1"), Options::default());
     let mut source = fetch::open(&image, &options).unwrap();
-    sign::append(source.as_mut(), &image, &options, &bench.trust(), &signer, &bench.sys).unwrap();
+    let request = sign::Request { destination: &image, options: &options, signer: &signer, trust: bench.trust() };
+    sign::append(source.as_mut(), &request, &bench.sys).unwrap();
     assert_eq!(bench.verify("v1", &bench.trust()), "");
 }
 

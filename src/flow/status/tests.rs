@@ -102,7 +102,10 @@ fn each_oddity_is_named() {
     assert_eq!(change("\"problems\":[]", "\"problems\":[\"rule 13: x\"]"), ["Overlooked"]);
     assert_eq!(change("\"secureBoot\":true", "\"secureBoot\":false"), ["SecureBootOff"]);
     assert_eq!(change("\"ignored\":[]", "\"ignored\":[\"x\"]"), ["HintIgnored"]);
-    assert_eq!(change("\"refusal\":null", "\"refusal\":{\"n\":1,\"rule\":10,\"why\":\"x\"}"), ["EarlierBootRefused"]);
+    assert_eq!(
+        change("\"refusal\":null", "\"refusal\":{\"n\":1,\"entry\":\"e\",\"uki\":\"u\",\"rule\":10,\"why\":\"x\"}"),
+        ["EarlierBootRefused"]
+    );
     assert_eq!(change("abcdef.0\",\n", "abcdef.9\",\n"), ["BootedDeploymentMissing"]);
     assert_eq!(change("\"version\":1", "\"version\":2"), ["BootRecordUnreadable"]);
     assert_eq!(change("{\"version\"", "x"), ["BootRecordUnreadable"]);
