@@ -1,6 +1,7 @@
 //! `cfs-vm`: the harness on the command line, for `ci/demo` and for looking at one machine by hand.
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod cli;
@@ -21,11 +22,18 @@ enum Verb {
     Scenario(cli::scenario::Args),
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().verb {
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
         Verb::Boot(args) => cli::boot::run(&args),
         Verb::Firmware(args) => cli::firmware::run(&args),
         Verb::Tamper(args) => cli::tamper::run(&args),
         Verb::Scenario(args) => cli::scenario::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cfs-vm: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

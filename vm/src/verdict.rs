@@ -23,6 +23,11 @@ pub enum Verdict {
         /// The whole line.
         line: String,
     },
+    /// A program before the kernel crashed: the firmware prints the registers and stops.
+    FirmwareCrashed {
+        /// The whole line.
+        line: String,
+    },
     /// The kernel gave up.
     Panicked {
         /// The whole line.
@@ -55,6 +60,10 @@ fn decisive(line: &str) -> Option<Verdict> {
     let lower = line.to_lowercase();
     if ["security violation", "access denied", "security policy violation"].iter().any(|words| lower.contains(words)) {
         return Some(Verdict::FirmwareRefused { line: line.to_owned() });
+    }
+    // OVMF's exception handler; the first line of its dump, which begins so.
+    if line.contains("Exception Type -") && line.contains("!!!!") {
+        return Some(Verdict::FirmwareCrashed { line: line.to_owned() });
     }
     line.contains("Kernel panic - not syncing").then(|| Verdict::Panicked { line: line.to_owned() })
 }
@@ -102,6 +111,12 @@ mod tests {
         ] {
             assert!(matches!(read(line), Some(Verdict::FirmwareRefused { .. })), "{line}");
         }
+    }
+
+    #[test]
+    fn a_crash_of_the_stub_is_no_refusal() {
+        let line = "!!!! X64 Exception Type - 0E(#PF - Page-Fault)  CPU Apic ID - 00000000 !!!!\n";
+        assert!(matches!(read(line), Some(Verdict::FirmwareCrashed { .. })));
     }
 
     #[test]

@@ -148,6 +148,7 @@ fn print(report: &Report) {
         Verdict::Booted { boot_id } => println!("booted ({boot_id})"),
         Verdict::Refused { line, .. } => println!("refused by cfs-init: {line}"),
         Verdict::FirmwareRefused { line } => println!("refused by the firmware: {line}"),
+        Verdict::FirmwareCrashed { line } => println!("crashed before the kernel: {line}"),
         Verdict::Panicked { line } => println!("kernel panic: {line}"),
         Verdict::Stopped { tail } => println!("stopped without a word; the console's end:\n{tail}"),
         Verdict::Hung { tail } => println!("hung; the console's end:\n{tail}"),

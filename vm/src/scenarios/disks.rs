@@ -111,7 +111,8 @@ pub(super) const ALL: &[Scenario] = &[
             let (path, text) = entry(bed)?;
             bed.disk.esp_write(&path, format!("{text}initrd     /EFI/cfs/evil.cpio\n").as_bytes())
         },
-        expect: Expect::Refused(&[1], ""),
+        // The stub of systemd 257 crashes on it, later ones hand it on and `/init` refuses.
+        expect: Expect::NeverRuns,
     },
 ];
 

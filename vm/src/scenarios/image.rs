@@ -1,6 +1,10 @@
 //! The EROFS image and its signature: by whom, for what, over which bytes (rules 9 to 12).
 
 use anyhow::{Context, Result};
+use cfs_host::model::{Claims, Role};
+use cfs_host::trust::cms;
+use cfs_host::trust::keys::KeyDir;
+use cfs_host::trust::signer::KeyFile;
 
 use super::{Bed, Expect, Scenario, Start};
 use crate::bench::{Recipe, OURS};
@@ -40,17 +44,24 @@ pub(super) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "other-role",
-        promise: "a signature of ours for another role does not make an image bootable",
+        promise: "an image that our key signed for another role does not boot",
         start: Start::Booted,
-        attack: |bed| bed.disk.root_write(&bed.host.signature()?, &bed.host.config_signature()?),
-        expect: Expect::Refused(&[9], "signature of another image"),
+        attack: |bed| claim(bed, |claims| claims.role = Role::HostConfig),
+        expect: Expect::Refused(&[11], "role"),
     },
     Scenario {
         name: "other-product",
-        promise: "another product of the same keys does not boot as this one",
-        start: Start::Fresh,
-        attack: |bed| other_root(bed, &Recipe { product: "other", ..OURS }),
-        expect: Expect::Refused(&[11, 13], ""),
+        promise: "an image that our key signed for another product does not boot",
+        start: Start::Booted,
+        attack: |bed| claim(bed, |claims| claims.product = "other".to_owned()),
+        expect: Expect::Refused(&[11], "product"),
+    },
+    Scenario {
+        name: "config-signature",
+        promise: "the signature of the OCI configuration does not serve the image",
+        start: Start::Booted,
+        attack: |bed| bed.disk.root_write(&bed.host.signature()?, &bed.host.config_signature()?),
+        expect: Expect::Refused(&[9], "signature of another image"),
     },
     Scenario {
         name: "other-uki",
@@ -74,6 +85,16 @@ pub(super) const ALL: &[Scenario] = &[
         expect: Expect::Refused(&[10], "could not be read"),
     },
 ];
+
+/// The image under a new signature by our own key, with other claims than `seal` makes.
+fn claim(bed: &mut Bed, change: fn(&mut Claims)) -> Result<()> {
+    let path = bed.host.signature()?;
+    let mut claims = cms::unverified_claims(&bed.disk.root_read(&path)?)?;
+    change(&mut claims);
+    let keys = KeyDir::new(&bed.host.keys);
+    let signer = KeyFile::load(&keys.image_key(), &keys.image_certificate())?;
+    bed.disk.root_write(&path, &cms::sign(&claims, &signer)?)
+}
 
 /// The root partition of another host, under the loader and the UKI of ours: an entry of ours names its deployment.
 fn other_root(bed: &mut Bed, recipe: &Recipe) -> Result<()> {

@@ -51,6 +51,8 @@ pub enum Expect {
     Refused(&'static [u8], &'static str),
     /// The firmware, the loader or the stub refuses.
     FirmwareRefuses,
+    /// It comes no further than `/init`'s first look around: loader, stub or `/init` stop, whichever is reached first.
+    NeverRuns,
     /// It boots, verified, and this holds inside.
     Boots(fn(&Bed, &mut Running) -> Result<()>),
     /// `/init` refuses, restarts into another deployment, and this holds there.
@@ -125,6 +127,7 @@ impl Scenario {
         let outcome = match self.expect {
             Expect::Refused(..) => "refused by /init",
             Expect::FirmwareRefuses => "refused by the firmware",
+            Expect::NeverRuns => "refused before it runs",
             Expect::Boots(_) => "no effect",
             Expect::FallsBack(_) => "refused once, then boots",
         };
@@ -151,6 +154,12 @@ impl Scenario {
                 Ok(line)
             }
             (Expect::FirmwareRefuses, Verdict::FirmwareRefused { line }) => Ok(line),
+            (
+                Expect::NeverRuns,
+                Verdict::FirmwareRefused { line }
+                | Verdict::FirmwareCrashed { line }
+                | Verdict::Refused { rule: 1, line },
+            ) => Ok(line),
             (Expect::Boots(holds), Verdict::Booted { .. }) => {
                 holds(bed, &mut running)?;
                 Ok("booted, and still enforcing".to_owned())
