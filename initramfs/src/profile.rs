@@ -41,17 +41,24 @@ pub struct Statement {
     pub signature: Vec<u8>,
 }
 
-/// `SignedData` with the certificates and CRLs left undecoded.
-#[derive(Sequence)]
-struct SignedData {
-    version: CmsVersion,
-    digest_algorithms: DigestAlgorithmIdentifiers,
-    content: EncapsulatedContentInfo,
+/// `SignedData` (RFC 5652, 5.1) with the certificates and CRLs left undecoded. The build side writes this very
+/// type: DER sorts a SET by the bytes of its members, and only undecoded members are sorted so.
+#[derive(Clone, Debug, Sequence)]
+pub struct SignedData {
+    /// 1.
+    pub version: CmsVersion,
+    /// What the signers hash with; decides nothing.
+    pub digest_algorithms: DigestAlgorithmIdentifiers,
+    /// The type of what is signed; the content itself is detached.
+    pub content: EncapsulatedContentInfo,
+    /// For other tools; ignored here.
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
-    certificates: Option<SetOfVec<Any>>,
+    pub certificates: Option<SetOfVec<Any>>,
+    /// Ignored.
     #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
-    crls: Option<SetOfVec<Any>>,
-    signers: SignerInfos,
+    pub crls: Option<SetOfVec<Any>>,
+    /// Who signed.
+    pub signers: SignerInfos,
 }
 
 /// Parses untrusted bytes into 1 to 8 statements.

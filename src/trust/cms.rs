@@ -3,11 +3,10 @@
 //! Whether one is believed is decided by `cfs_init::signature` alone; here they are only made.
 
 use cfs_init::claims::{Claims, OID_CLAIMS};
-use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
+use cfs_init::profile::SignedData;
+use cms::cert::IssuerAndSerialNumber;
 use cms::content_info::{CmsVersion, ContentInfo};
-use cms::signed_data::{
-    CertificateSet, EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos,
-};
+use cms::signed_data::{EncapsulatedContentInfo, SignerIdentifier, SignerInfo, SignerInfos};
 use const_oid::db::{rfc5911, rfc5912};
 use const_oid::ObjectIdentifier;
 use der::asn1::{OctetString, SetOfVec};
@@ -24,7 +23,7 @@ use super::{Error, Result};
 pub fn sign(claims: &Claims, signer: &dyn Signer) -> Result<Vec<u8>> {
     let claims_der = claims.to_der()?;
     let info = signer_info(claims, &claims_der, signer)?;
-    wrap(vec![signer.certificate().parsed().clone()], vec![info]).map_err(cannot_build)
+    wrap(vec![embedded(signer.certificate())?], vec![info]).map_err(cannot_build)
 }
 
 /// Adds another signer to a signature; its claims are those that are signed already.
@@ -37,7 +36,7 @@ pub fn append(signature: &[u8], signer: &dyn Signer) -> Result<Vec<u8>> {
         return Err(refuse(&format!("{} has signed it already", signer.certificate().name())));
     }
     infos.push(new);
-    certificates.push(signer.certificate().parsed().clone());
+    certificates.push(embedded(signer.certificate())?);
     wrap(certificates, infos).map_err(cannot_build)
 }
 
@@ -104,35 +103,35 @@ fn claims_of(info: &SignerInfo) -> Option<Vec<u8>> {
 }
 
 /// Certificates are embedded for `openssl cms -verify`; `/init` ignores them.
-fn wrap(certificates: Vec<x509_cert::Certificate>, infos: Vec<SignerInfo>) -> der::Result<Vec<u8>> {
+fn wrap(certificates: Vec<Any>, infos: Vec<SignerInfo>) -> der::Result<Vec<u8>> {
     let mut digest_algorithms = SetOfVec::new();
     for info in &infos {
         if !digest_algorithms.iter().any(|known| known == &info.digest_alg) {
             digest_algorithms.insert(info.digest_alg.clone())?;
         }
     }
-    let choices: Vec<_> = certificates.into_iter().map(CertificateChoices::Certificate).collect();
     let signed_data = SignedData {
         version: CmsVersion::V1,
         digest_algorithms,
-        encap_content_info: EncapsulatedContentInfo { econtent_type: rfc5911::ID_DATA, econtent: None },
-        certificates: Some(CertificateSet(SetOfVec::try_from(choices)?)),
+        content: EncapsulatedContentInfo { econtent_type: rfc5911::ID_DATA, econtent: None },
+        certificates: Some(SetOfVec::try_from(certificates)?),
         crls: None,
-        signer_infos: SignerInfos(SetOfVec::try_from(infos)?),
+        signers: SignerInfos(SetOfVec::try_from(infos)?),
     };
     ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content: Any::encode_from(&signed_data)? }.to_der()
 }
 
-fn unwrap(signature: &[u8]) -> Result<(Vec<x509_cert::Certificate>, Vec<SignerInfo>)> {
+fn unwrap(signature: &[u8]) -> Result<(Vec<Any>, Vec<SignerInfo>)> {
     let signed_data: SignedData = ContentInfo::from_der(signature)
         .and_then(|info| info.content.decode_as())
         .map_err(|error| refuse(&format!("it is not PKCS#7 SignedData in DER: {error}")))?;
-    let choices = signed_data.certificates.iter().flat_map(|set| set.0.iter());
-    let certificates = choices.filter_map(|choice| match choice {
-        CertificateChoices::Certificate(certificate) => Some(certificate.clone()),
-        CertificateChoices::Other(_) => None,
-    });
-    Ok((certificates.collect(), signed_data.signer_infos.0.into_vec()))
+    let certificates = signed_data.certificates.map(SetOfVec::into_vec).unwrap_or_default();
+    Ok((certificates, signed_data.signers.0.into_vec()))
+}
+
+/// A certificate as a member of the set.
+fn embedded(certificate: &Certificate) -> Result<Any> {
+    Any::from_der(certificate.der()).map_err(cannot_build)
 }
 
 fn refuse(why: &str) -> Error {
@@ -179,6 +178,20 @@ mod tests {
             hex.starts_with("31") && hex.ends_with(&claims_hex),
             "sorted: the claims, the longest, come last: {hex}"
         );
+    }
+
+    #[test]
+    fn a_second_signature_is_der_whatever_the_keys() {
+        let policy_reads = |signature: &[u8]| cfs_init::profile::statements(signature).map(|signers| signers.len());
+        let dirs: Vec<_> = (0..6).map(|_| generated()).collect();
+        let signers: Vec<_> =
+            dirs.iter().map(|(_, dir)| KeyFile::load(&dir.image_key(), &dir.image_certificate()).unwrap()).collect();
+        for first in &signers {
+            let once = sign(&claims(), first).unwrap();
+            for second in signers.iter().filter(|second| second.certificate().der() != first.certificate().der()) {
+                assert_eq!(policy_reads(&append(&once, second).unwrap()), Ok(2));
+            }
+        }
     }
 
     #[test]
