@@ -551,7 +551,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__install__subcmd__to__subcmd__disk)
-            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --policy --keys --scratch --authfile --insecure-transport --arch --json --help"
+            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --authfile --insecure-transport --arch --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -577,11 +577,11 @@ _cfs__host() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --policy)
+                --keys)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --keys)
+                --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
