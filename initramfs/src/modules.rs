@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use crate::console::say;
 use crate::digest::Digest;
 use crate::files;
 use crate::policy::{InitrdFile, Policy};
@@ -20,7 +21,11 @@ pub fn load(policy: &Policy) -> Result<(), Refusal> {
         let refuse = |why: String| Refusal::new(1, format!("{}: {why}", file.path));
         let bytes = checked(Path::new("/"), file).map_err(refuse)?;
         if file.module {
-            insert(&bytes).map_err(|error| refuse(format!("the kernel does not take the module: {error}")))?;
+            match judge(rustix::system::init_module(&bytes, c"")) {
+                Ok(Answer::Loaded) => {}
+                Ok(Answer::NotForThisMachine) => say(&format!("{}: not for this machine, skipped", file.path)),
+                Err(error) => return Err(refuse(format!("the kernel does not take the module: {error}"))),
+            }
         }
     }
     Ok(())
@@ -38,9 +43,19 @@ fn checked(top: &Path, file: &InitrdFile) -> Result<Vec<u8>, String> {
     Err(format!("its SHA-256 is {found}, the policy says {}", file.sha256))
 }
 
-fn insert(module: &[u8]) -> Result<(), Errno> {
-    match rustix::system::init_module(module, c"") {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+/// What became of a module.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Loaded,
+    /// It drives something that is not here, such as an instruction of newer processors. Without it nothing is
+    /// checked less: a mount that needed it fails by itself.
+    NotForThisMachine,
+}
+
+fn judge(answer: Result<(), Errno>) -> Result<Answer, Errno> {
+    match answer {
+        Ok(()) | Err(Errno::EXIST) => Ok(Answer::Loaded),
+        Err(Errno::NODEV | Errno::NXIO) => Ok(Answer::NotForThisMachine),
         Err(error) => Err(error),
     }
 }
@@ -48,6 +63,18 @@ fn insert(module: &[u8]) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_for_hardware_that_is_not_here_is_skipped_and_any_other_failure_stops() {
+        assert_eq!(judge(Ok(())), Ok(Answer::Loaded));
+        assert_eq!(judge(Err(Errno::EXIST)), Ok(Answer::Loaded));
+        for absent in [Errno::NODEV, Errno::NXIO] {
+            assert_eq!(judge(Err(absent)), Ok(Answer::NotForThisMachine));
+        }
+        for failure in [Errno::NOEXEC, Errno::KEYREJECTED, Errno::PERM, Errno::NOENT, Errno::NOMEM, Errno::BADMSG] {
+            assert_eq!(judge(Err(failure)), Err(failure));
+        }
+    }
 
     #[test]
     fn a_file_with_another_hash_is_refused() {

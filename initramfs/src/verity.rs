@@ -103,8 +103,9 @@ impl Proven {
     }
 }
 
-/// Rule 10, in its order: measure, verify the signature over what was measured, read to the end.
+/// Rule 10, in its order: bound, measure, verify the signature over what was measured, read to the end.
 pub fn prove(image: OwnedFd, signature: &[u8], policy: &Policy) -> Result<Proven, Refusal> {
+    let size = bounded_size(image.as_fd())?;
     let (digest, _) = enable_and_measure(image.as_fd())
         .map_err(|error| Refusal::new(10, format!("the image could not be measured: {error}")))?;
     let signed = signature::verify(signature, &digest, Role::HostBootable, policy);
@@ -114,7 +115,7 @@ pub fn prove(image: OwnedFd, signature: &[u8], policy: &Policy) -> Result<Proven
         }
     }
     same_as_claimed(&digest, signature)?;
-    let (image, bytes) = read(image)?;
+    let (image, bytes) = read(image, size)?;
     Ok(Proven { image, digest, bytes, signed })
 }
 
@@ -127,15 +128,26 @@ fn same_as_claimed(measured: &Digest, signature: &[u8]) -> Result<(), Refusal> {
     Err(Refusal::new(10, format!("the image measures {measured}, its signature is for {claimed}")))
 }
 
+/// To turn fs-verity on is to read the whole file: how long that takes is not the disk's to decide (rule 14).
+fn bounded_size(image: BorrowedFd<'_>) -> Result<u64, Refusal> {
+    let size = files::regular_size(image).map_err(|error| unreadable(files::reason(error)))?;
+    if size > LARGEST_IMAGE {
+        return Err(unreadable(format!("it has {size} bytes, an image has at most {LARGEST_IMAGE}")));
+    }
+    Ok(size)
+}
+
 /// A damaged block shows only when it is read: better here than in the middle of the mount.
-fn read(image: OwnedFd) -> Result<(OwnedFd, Vec<u8>), Refusal> {
-    let refuse = |why: String| Refusal::new(10, format!("the image could not be read: {why}"));
-    let size = files::regular_size(image.as_fd()).map_err(|error| refuse(error.to_string()))?;
-    let (image, bytes) = files::read_whole(image, LARGEST_IMAGE).map_err(|error| refuse(error.to_string()))?;
+fn read(image: OwnedFd, size: u64) -> Result<(OwnedFd, Vec<u8>), Refusal> {
+    let (image, bytes) = files::read_whole(image, size).map_err(|error| unreadable(error.to_string()))?;
     if bytes.len() as u64 != size {
-        return Err(refuse(format!("it ends after {} of {size} bytes", bytes.len())));
+        return Err(unreadable(format!("it ends after {} of {size} bytes", bytes.len())));
     }
     Ok((image, bytes))
+}
+
+fn unreadable(why: String) -> Refusal {
+    Refusal::new(10, format!("the image could not be read: {why}"))
 }
 
 #[cfg(test)]
@@ -147,6 +159,27 @@ mod tests {
         assert_eq!(NoDigest::from(Errno::NOTTY), NoDigest::Unsupported);
         assert_eq!(NoDigest::from(Errno::OPNOTSUPP), NoDigest::Unsupported);
         assert_eq!(NoDigest::from(Errno::IO), NoDigest::Io(Errno::IO));
+    }
+
+    #[test]
+    fn the_size_is_bounded_before_anything_is_done_to_the_file() {
+        let (_pipe, end) = std::io::pipe().unwrap();
+        let refused = |image: OwnedFd| prove(image, b"", &crate::policy::tests::example()).unwrap_err();
+        assert!(refused(end.into()).why.contains("not a regular file"));
+        let sparse = tempfile::tempfile().unwrap();
+        sparse.set_len(LARGEST_IMAGE + 1).unwrap();
+        let refusal = refused(sparse.try_clone().unwrap().into());
+        assert!(refusal.rule == 10 && refusal.why.contains("at most 536870912"), "{}", refusal.why);
+        sparse.set_len(LARGEST_IMAGE).unwrap();
+        assert_eq!(bounded_size(sparse.as_fd()), Ok(LARGEST_IMAGE));
+    }
+
+    #[test]
+    fn a_file_that_is_not_as_long_as_it_was_is_refused() {
+        let open = || std::fs::File::open("/proc/self/status").unwrap();
+        assert!(read(open().into(), 1).unwrap_err().why.contains("more than 1 bytes"));
+        let short = tempfile::tempfile().unwrap();
+        assert!(read(short.into(), 3).unwrap_err().why.contains("ends after 0 of 3 bytes"));
     }
 
     #[test]
