@@ -60,7 +60,7 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -s h -l help -d 
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l signer -d 'Key directory with image/image.key and image/image.crt of the signer, if it is not that of --keys' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l image-sign-command -d 'Sign the image by this command instead of DIR/image/image.key: it is run by `sh -c`, takes the message on its standard input and prints the signature, ECDSA in DER: `openssl dgst -sha256 -sign KEY` is one' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l image-certificate -d 'The certificate of the image signing key, if it is not DIR/image/image.crt' -r -F
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l keys -d 'Trust this key directory: its policy, and its db certificate for UKI and loader' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l keys -d 'Trust this key directory: its policy, beside that of the image\'s own UKI, and its db certificate for UKI and loader' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l policy -d 'Trust this policy file (instead of DIR/policy.json)' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
@@ -79,7 +79,7 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l keys -d 'Trust this key directory: its policy, and its db certificate for UKI and loader' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l keys -d 'Trust this key directory: its policy, beside that of the image\'s own UKI, and its db certificate for UKI and loader' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l policy -d 'Trust this policy file (instead of DIR/policy.json)' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l json -d 'Print it as JSON'
@@ -118,7 +118,7 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_se
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l size -d 'Size of a new file, 4G for one; auto: as large as the image twice and 1 GiB more' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l esp-size -d 'Size of the EFI system partition' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l enroll-keys -d 'Let the loader enroll the keys PK.auth, KEK.auth and db.auth of this directory (or of its secureboot/) into a firmware in setup mode. On a machine whose option ROMs need other keys this can stop it from starting' -r -F
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l keys -d 'Trust this key directory: its policy, and its db certificate for UKI and loader' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l keys -d 'Trust this key directory: its policy, beside that of the image\'s own UKI, and its db certificate for UKI and loader' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l policy -d 'Trust this policy file (instead of DIR/policy.json)' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l scratch -d 'Where to make the staging directory; beside a file, or in /var/tmp for a device, if absent' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F

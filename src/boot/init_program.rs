@@ -82,6 +82,8 @@ fn section_range(program: &[u8]) -> Result<std::ops::Range<usize>, BadInit> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    pub(crate) use crate::boot::programs::tiny_program;
+
     use super::*;
 
     /// This test program itself links cfs-init, section and all.
@@ -89,33 +91,6 @@ pub(crate) mod tests {
         // `own` keeps the section from being dropped by the linker.
         assert_eq!(section::own().len(), section::SIZE);
         std::fs::read(std::env::current_exe().unwrap()).unwrap()
-    }
-
-    /// A small ELF file with the section and no code, for tests that only move it about.
-    pub(crate) fn tiny_program() -> Vec<u8> {
-        let names = b"\0.cfs_policy\0.shstrtab\0";
-        let (policy_at, names_at) = (64u64, 64 + section::SIZE as u64);
-        let headers_at = (names_at + names.len() as u64).next_multiple_of(8);
-        let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
-        elf.resize(16, 0);
-        let words = |sizes_and_values: &[(usize, u64)], elf: &mut Vec<u8>| {
-            for (size, value) in sizes_and_values {
-                elf.extend_from_slice(&value.to_le_bytes()[..*size]);
-            }
-        };
-        let header = [(2, 2), (2, 0x3e), (4, 1), (8, 0), (8, 0), (8, headers_at), (4, 0)];
-        words(&header, &mut elf);
-        words(&[(2, 64), (2, 56), (2, 0), (2, 64), (2, 3), (2, 2)], &mut elf);
-        elf.extend_from_slice(&empty());
-        elf.extend_from_slice(names);
-        elf.resize(headers_at as usize, 0);
-        let mut section_header = |name: u64, kind: u64, at: u64, size: u64| {
-            words(&[(4, name), (4, kind), (8, 0), (8, 0), (8, at), (8, size), (8, 0), (8, 1), (8, 0)], &mut elf);
-        };
-        section_header(0, 0, 0, 0);
-        section_header(1, 1, policy_at, section::SIZE as u64);
-        section_header(13, 3, names_at, names.len() as u64);
-        elf
     }
 
     #[test]

@@ -8,3 +8,7 @@ pub mod esp;
 pub mod init_program;
 pub mod pe;
 pub mod uki;
+
+#[cfg(test)]
+#[path = "../../tests/fixture/programs.rs"]
+pub(crate) mod programs;

@@ -277,30 +277,8 @@ fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    pub(crate) use crate::boot::programs::tiny_pe as tiny;
     use proptest::prelude::*;
-
-    /// A minimal PE32+ program with one section and room for six more.
-    pub(crate) fn tiny() -> Vec<u8> {
-        let mut pe = vec![0u8; 0x600];
-        pe[..2].copy_from_slice(b"MZ");
-        put_u32(&mut pe, 0x3c, 0x40);
-        pe[0x40..0x44].copy_from_slice(b"PE\0\0");
-        pe[0x44..0x48].copy_from_slice(&[0x64, 0x86, 1, 0]);
-        pe[0x54..0x56].copy_from_slice(&240u16.to_le_bytes());
-        let optional = 0x58;
-        pe[optional..optional + 2].copy_from_slice(&0x20bu16.to_le_bytes());
-        for (at, value) in [(32, 0x1000), (36, 0x200), (56, 0x2000), (60, 0x400), (64, 7), (108, 16)] {
-            put_u32(&mut pe, optional + at, value);
-        }
-        pe[optional + 70] = 0x60;
-        pe[optional + 71] = 0x01;
-        let header = optional + 240;
-        pe[header..header + 5].copy_from_slice(b".text");
-        for (at, value) in [(8, 0x123), (12, 0x1000), (16, 0x200), (20, 0x400), (36, 0x6000_0020)] {
-            put_u32(&mut pe, header + at, value);
-        }
-        pe
-    }
 
     #[test]
     fn appended_sections_are_aligned_and_read_back() {

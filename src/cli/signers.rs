@@ -58,7 +58,7 @@ fn signer<'a>(command: Option<&str>, key: &Path, certificate: &Path, sys: &'a Sy
 /// Whom the caller trusts.
 #[derive(Debug, clap::Args)]
 pub(super) struct TrustArgs {
-    /// Trust this key directory: its policy, and its db certificate for UKI and loader
+    /// Trust this key directory: its policy, beside that of the image's own UKI, and its db certificate for UKI and loader
     #[arg(long, value_name = "DIR")]
     pub(super) keys: Option<PathBuf>,
     /// Trust this policy file (instead of DIR/policy.json)

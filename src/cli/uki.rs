@@ -27,7 +27,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Build and sign the UKI that `seal` would put into an image, as a file
-    Build(Build),
+    Build(Box<Build>),
     /// Show a UKI's identity and policy; fails unless its parts belong together
     Inspect(Inspect),
 }
@@ -73,7 +73,7 @@ struct Contents {
 /// Builds a UKI, or shows what is inside one.
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.verb {
-        Verb::Build(args) => build(args),
+        Verb::Build(args) => build(*args),
         Verb::Inspect(args) => inspect(args),
     }
 }

@@ -1,5 +1,6 @@
 //! Where images are taken apart and put together: a scratch store, and the layout that is being written.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context;
@@ -13,29 +14,53 @@ use crate::model::reference::Reference;
 use crate::seal::layout::Layout;
 use crate::seal::manifest::{Blob, MANIFEST_TYPE};
 use crate::store::Store;
-use crate::sys::{parent, Sys};
+use crate::sys::{parent, ScratchDir, Sys};
 
 /// The tag of the image in a scratch layout, on its way to its destination.
 const SCRATCH_TAG: &str = "sealed";
+/// The name of a scratch directory.
+const SCRATCH: &str = "cfs-seal";
+
 /// A store and a layout; what is scratch of them goes when this is dropped.
 pub struct Workshop {
     /// Objects of the images at hand.
     pub store: Store,
     /// The destination if it is a layout, else a scratch one.
     pub layout: Layout,
-    scratch: TempDir,
+    scratch: Scratch,
+}
+
+/// Removed when dropped. Where others may write (`/tmp`) the name cannot be known beforehand; elsewhere the next run
+/// finds by its name what a killed one left.
+enum Scratch {
+    Named(ScratchDir),
+    Temporary(TempDir),
+}
+
+impl Scratch {
+    fn for_destination(destination: &Reference, sys: &Sys) -> anyhow::Result<Self> {
+        match destination {
+            Reference::OciDir { path, .. } | Reference::OciArchive { path, .. } => {
+                sys.remove_leftovers(parent(path), SCRATCH)?;
+                Ok(Self::Named(sys.scratch_dir(parent(path), SCRATCH)?))
+            }
+            _ => Ok(Self::Temporary(tempfile::Builder::new().prefix("cfs-host-").tempdir()?)),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Named(directory) => directory.path(),
+            Self::Temporary(directory) => directory.path(),
+        }
+    }
 }
 
 impl Workshop {
     /// Scratch space lies beside a destination in the file system, else where temporary files lie.
     pub fn new(destination: &Reference, sys: &Sys) -> anyhow::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        let builder = builder.prefix(".cfs-host-");
-        let scratch = match destination {
-            Reference::OciDir { path, .. } | Reference::OciArchive { path, .. } => builder.tempdir_in(parent(path)),
-            _ => builder.tempdir(),
-        };
-        let scratch = scratch.with_context(|| format!("cannot make a scratch directory for {destination}"))?;
+        let scratch = Scratch::for_destination(destination, sys)
+            .with_context(|| format!("cannot make a scratch directory for {destination}"))?;
         let store = Store::open_or_create(&scratch.path().join("composefs"), sys)?;
         let layout = match destination {
             Reference::OciDir { path, .. } => Layout::open_or_create(path, sys)?,

@@ -11,6 +11,8 @@ use super::manifest::{Blob, MANIFEST_TYPE};
 use super::{Error, Result};
 use crate::sys::Sys;
 
+/// The name of a blob whose digest is not known yet.
+const INCOMING: &str = "incoming";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// A layout's directory.
@@ -25,6 +27,7 @@ impl Layout {
         for directory in [path.to_owned(), path.join("blobs"), path.join("blobs/sha256")] {
             sys.create_dir(&directory, 0o755)?;
         }
+        sys.remove_leftovers(&path.join("blobs/sha256"), INCOMING)?;
         let marker = path.join("oci-layout");
         if !marker.exists() {
             sys.write_file(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
@@ -45,7 +48,7 @@ impl Layout {
 
     /// Copies a blob of any digest; gives the one that it has.
     pub fn put(&self, media_type: &str, reader: &mut dyn Read, sys: &Sys) -> Result<Blob> {
-        let incoming = self.path.join("blobs/sha256/incoming");
+        let incoming = self.path.join("blobs/sha256").join(INCOMING);
         let mut file = sys.new_file(&incoming, 0o644)?;
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; 128 * 1024];

@@ -82,8 +82,10 @@ impl Sys {
         Ok(NewFile { file, temporary, target: target.to_owned(), published: false })
     }
 
-    /// Writes a whole file so that it appears complete and durable, or not at all.
+    /// Writes a whole file so that it appears complete and durable, or not at all. What an earlier process left of
+    /// the same attempt goes.
     pub fn write_file(&self, target: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+        self.remove_leftovers(parent(target), &target.file_name().unwrap_or_default().to_string_lossy())?;
         let mut new = self.new_file(target, mode)?;
         self.step("write", target, || new.write_all(bytes))?;
         new.publish(self)
