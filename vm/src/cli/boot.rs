@@ -33,6 +33,9 @@ pub struct Args {
     /// Keep what the guest writes to the disks and to the variables.
     #[arg(long)]
     persistent: bool,
+    /// Let it restart before it is up, as a boot loader does that enrols keys.
+    #[arg(long)]
+    may_restart: bool,
     /// A shell command to run in the guest; given again: further ones. Each has to succeed.
     #[arg(long)]
     exec: Vec<String>,
@@ -113,7 +116,7 @@ fn machine(args: &Args) -> Result<Machine> {
     machine.memory = args.memory;
     machine.network = args.network;
     machine.persistent = args.persistent;
-    machine.restarts = args.reboot.is_some();
+    machine.restarts = args.may_restart || args.reboot.is_some();
     machine.limit = Duration::from_secs(args.limit);
     Ok(machine)
 }

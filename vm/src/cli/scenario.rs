@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{ensure, Context, Result};
 use cfs_vm::bench::Bench;
-use cfs_vm::scenarios::{self, Controls, Scenario};
+use cfs_vm::scenarios::{self, Controls, Scenario, Start};
 use cfs_vm::slot;
 use serde::Serialize;
 
@@ -65,6 +65,9 @@ pub fn run(args: &Args) -> Result<()> {
             });
         }
     });
+    for (start, held) in controls.results() {
+        print(&control(start, held), args.json);
+    }
     let failed = failed.into_inner();
     if !args.json {
         println!("{} passed, {failed} failed", chosen.len() - failed);
@@ -91,6 +94,17 @@ fn one<'a>(scenario: &'a Scenario, bench: &Bench, controls: &Controls) -> Row<'a
         Err(error) => (false, format!("{error:#}")),
     };
     Row { name: scenario.name, title: scenario.title(), ok, seconds: begin.elapsed().as_secs_f64(), detail }
+}
+
+/// The control run as a row of its own; one that failed has failed its scenarios already.
+fn control(start: Start, held: Result<(), String>) -> Row<'static> {
+    let (name, state) = match start {
+        Start::Fresh => ("control-fresh", "as installed"),
+        Start::Booted => ("control-booted", "booted before"),
+    };
+    let title = format!("control: the machine without any attack boots, its disk {state}");
+    let detail = held.as_ref().err().cloned().unwrap_or_else(|| "booted, enforcing".to_owned());
+    Row { name, title, ok: held.is_ok(), seconds: 0.0, detail }
 }
 
 fn print(row: &Row, json: bool) {

@@ -92,6 +92,13 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
 pub struct Controls(Mutex<HashMap<Start, Result<(), String>>>);
 
 impl Controls {
+    /// Which were made, and whether the machine booted.
+    pub fn results(&self) -> Vec<(Start, Result<(), String>)> {
+        self.0
+            .lock()
+            .map_or_else(|_| Vec::new(), |done| done.iter().map(|(start, held)| (*start, held.clone())).collect())
+    }
+
     /// The same machine without the attack has to boot.
     fn check(&self, bench: &Bench, start: Start) -> Result<()> {
         let mut done = self.0.lock().map_err(|_| anyhow::anyhow!("another control run broke down"))?;
