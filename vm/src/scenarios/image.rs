@@ -6,7 +6,7 @@ use cfs_host::trust::cms;
 use cfs_host::trust::keys::KeyDir;
 use cfs_host::trust::signer::KeyFile;
 
-use super::{Bed, Expect, Scenario, Start};
+use super::{enforcing, Bed, Expect, Scenario, Start};
 use crate::bench::{Recipe, OURS};
 
 /// The scenarios of this file.
@@ -30,7 +30,7 @@ pub(super) const ALL: &[Scenario] = &[
         promise: "an image signed by a key that the UKI does not know does not boot",
         start: Start::Fresh,
         attack: |bed| other_root(bed, &Recipe { keys: "theirs", ..OURS }),
-        expect: Expect::Refused(&[13], ""),
+        expect: Expect::Refused(&[13], "unknown key"),
     },
     Scenario {
         name: "other-image",
@@ -43,11 +43,18 @@ pub(super) const ALL: &[Scenario] = &[
         expect: Expect::Refused(&[9], "signature of another image"),
     },
     Scenario {
+        name: "same-claims",
+        promise: "the same claims, signed again by our key, boot: so the two refusals that follow are for the claims",
+        start: Start::Booted,
+        attack: |bed| claim(bed, |_| ()),
+        expect: Expect::Boots(|_, running| enforcing(running)),
+    },
+    Scenario {
         name: "other-role",
         promise: "an image that our key signed for another role does not boot",
         start: Start::Booted,
         attack: |bed| claim(bed, |claims| claims.role = Role::HostConfig),
-        expect: Expect::Refused(&[11], "role"),
+        expect: Expect::Refused(&[11], "is signed as host-config"),
     },
     Scenario {
         name: "other-product",
@@ -68,7 +75,7 @@ pub(super) const ALL: &[Scenario] = &[
         promise: "an image boots under the UKIs that its signature lists, and no other",
         start: Start::Fresh,
         attack: |bed| other_root(bed, &Recipe { karg: Some("quiet"), ..OURS }),
-        expect: Expect::Refused(&[12], ""),
+        expect: Expect::Refused(&[12], "is not signed for this UKI"),
     },
     Scenario {
         name: "flipped-byte-fresh",
