@@ -29,8 +29,6 @@ pub struct Disk {
 /// Where a partition lies, in bytes.
 #[derive(Clone, Debug)]
 struct Partition {
-    number: usize,
-    uuid: String,
     start: u64,
     size: u64,
 }
@@ -185,13 +183,6 @@ impl Disk {
         Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
-    // --- the partition table ---
-
-    /// Gives this disk's EFI system partition the unique id of another disk's.
-    pub fn clone_esp_uuid(&self, from: &Disk) -> Result<()> {
-        command::run(&mut cmd!("sgdisk", "-u", format!("{}:{}", self.esp.number, from.esp.uuid), &self.path))
-    }
-
     fn root_partition(&self) -> Result<&Partition> {
         self.root.as_ref().with_context(|| format!("{} has no root partition", self.path.display()))
     }
@@ -215,22 +206,16 @@ fn partitions(path: &Path) -> Result<Vec<(String, Partition)>> {
     }
     #[derive(Deserialize)]
     struct Row {
-        node: String,
         r#type: String,
-        uuid: String,
         start: u64,
         size: u64,
     }
     let json = command::output(&mut cmd!("sfdisk", "-J", path))?;
     let Output { partitiontable: table } =
         serde_json::from_slice(&json).with_context(|| format!("sfdisk did not understand {}", path.display()))?;
-    let parse = |row: Row| {
-        let (start, size) = (row.start * table.sectorsize, row.size * table.sectorsize);
-        let number = row.node.strip_prefix(&*path.to_string_lossy()).map(|end| end.trim_start_matches('p').parse());
-        let number = number.context("sfdisk named another disk")?.context("sfdisk named no partition")?;
-        Ok((row.r#type, Partition { number, uuid: row.uuid, start, size }))
-    };
-    table.partitions.into_iter().map(parse).collect()
+    let in_bytes = |sectors: u64| sectors * table.sectorsize;
+    let parse = |row: Row| (row.r#type, Partition { start: in_bytes(row.start), size: in_bytes(row.size) });
+    Ok(table.partitions.into_iter().map(parse).collect())
 }
 
 fn temporary(bytes: &[u8]) -> Result<tempfile::NamedTempFile> {

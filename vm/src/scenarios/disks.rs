@@ -11,22 +11,14 @@ pub(super) const ALL: &[Scenario] = &[
         name: "object-replaced",
         promise: "an object with other content does not pass, whatever its name says",
         start: Start::Booted,
-        attack: |bed| {
-            let mut content = numbers();
-            content[0] = b'2';
-            bed.disk.root_write(&object_of(&numbers())?, &content)
-        },
+        attack: replace_numbers,
         expect: Expect::Refused(&[14], "has other content"),
     },
     Scenario {
         name: "object-replaced-fresh",
         promise: "an object with other content does not get fs-verity and pass",
         start: Start::Fresh,
-        attack: |bed| {
-            let mut content = numbers();
-            content[0] = b'2';
-            bed.disk.root_write(&object_of(&numbers())?, &content)
-        },
+        attack: replace_numbers,
         expect: Expect::Refused(&[14], "has other content"),
     },
     Scenario {
@@ -115,6 +107,13 @@ pub(super) const ALL: &[Scenario] = &[
         expect: Expect::NeverRuns,
     },
 ];
+
+/// Another content, of the same size, under the name of the object that a test can name.
+fn replace_numbers(bed: &mut Bed) -> Result<()> {
+    let mut content = numbers();
+    content[0] = b'2';
+    bed.disk.root_write(&object_of(&numbers())?, &content)
+}
 
 const READ_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 
