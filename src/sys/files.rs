@@ -2,10 +2,10 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{chown, symlink, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{symlink, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Error, Result, Sys};
+use super::{Result, Sys};
 
 /// A file under a temporary name; [`NewFile::publish`] makes it appear whole or not at all.
 /// Dropped without that, it is removed.
@@ -91,15 +91,6 @@ impl Sys {
         new.publish(self)
     }
 
-    /// Creates an empty file of this size, sparse; fails if it exists.
-    pub fn create_sparse(&self, path: &Path, size: u64) -> Result<File> {
-        self.step("create", path, || {
-            let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-            file.set_len(size)?;
-            Ok(file)
-        })
-    }
-
     /// Writes at an offset of an open file or block device.
     pub fn write_at(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> Result<()> {
         self.step("write to", path, || file.write_all_at(bytes, offset))
@@ -157,11 +148,6 @@ impl Sys {
         })
     }
 
-    /// Creates a hard link.
-    pub fn hard_link(&self, original: &Path, link: &Path) -> Result<()> {
-        self.step("link", link, || fs::hard_link(original, link))
-    }
-
     /// Removes a file; it may be gone already.
     pub fn remove_file(&self, path: &Path) -> Result<()> {
         self.step("remove", path, || ignore_missing(fs::remove_file(path)))
@@ -191,11 +177,6 @@ impl Sys {
             Ok(())
         })
     }
-
-    /// Gives a file to an owner, following links.
-    pub fn chown(&self, path: &Path, uid: u32, gid: u32) -> Result<()> {
-        self.step("change the owner of", path, || chown(path, Some(uid), Some(gid)))
-    }
 }
 
 /// The directory that a path lies in; `.` for a bare name.
@@ -210,12 +191,6 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
-    }
-}
-
-impl From<(&'static str, &Path, io::Error)> for Error {
-    fn from((operation, path, source): (&'static str, &Path, io::Error)) -> Self {
-        Error::Io { operation, path: path.to_owned(), source }
     }
 }
 
