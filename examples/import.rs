@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cfs_host::fetch::{self, Options};
-use cfs_host::flow::import::import;
+use cfs_host::flow::import::{import, Keep};
 use cfs_host::store::Store;
 use cfs_host::sys::Sys;
 
@@ -17,7 +17,7 @@ fn main() -> anyhow::Result<()> {
     let sys = Sys::real();
     let store = Store::open_or_create(Path::new(&store), &sys)?;
     let mut source = fetch::open(&reference.parse()?, &Options::default())?;
-    let imported = import(source.as_mut(), &store, &sys)?;
+    let imported = import(source.as_mut(), &store, &sys, Keep::Tagged, &|_| ())?;
     let digest = store.put_image(&sys, &imported.tree.plain_image()?.bytes)?;
     println!("{digest}");
     Ok(())

@@ -86,7 +86,7 @@ impl fmt::Display for Fault {
 
 /// The class of one cause; `None` leaves the decision to the next one.
 fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
-    use crate::{boot, deploy, fetch, flow, image, import, install, model, seal, store, sys, trust};
+    use crate::{boot, deploy, etc, fetch, flow, image, import, install, model, seal, store, sys, trust};
     macro_rules! classes {
         ($($type:path $(, $pattern:pat)? => $class:expr;)*) => {
             $(if let Some(error) = cause.downcast_ref::<$type>() {
@@ -118,6 +118,11 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         image::Error, image::Error::MissingDirectory { .. } => Class::Config;
         image::Error => Class::Damage;
         boot::uki::BadUki => Class::Damage;
+        boot::running_esp::Error, boot::running_esp::Error::ReadBack(_) => Class::Damage;
+        boot::running_esp::Error => Class::Config;
+        etc::Error => Class::Config;
+        flow::host::NotAHost => Class::Config;
+        flow::Refused => Class::Config;
         boot::pe::BadPe => Class::Damage;
         trust::Error => Class::Config;
         install::Error => Class::Config;

@@ -6,9 +6,11 @@
 pub mod boot;
 pub mod cli;
 pub mod deploy;
+pub mod etc;
 pub mod fault;
 pub mod fetch;
 pub mod flow;
+pub mod health;
 pub mod image;
 pub mod import;
 pub mod install;

@@ -14,6 +14,8 @@ pub const LOADER: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 pub const CFS_HOST: &str = "76de96f7-2aa9-429f-9361-321acb1fd2a1";
 /// The largest value that is looked at.
 const MAX_BYTES: usize = 64 * 1024;
+/// The largest dbx.
+const MAX_LARGE: usize = 1024 * 1024;
 
 /// A variable's attributes and value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +29,12 @@ pub struct Variable {
 impl Variable {
     /// Splits a file of efivarfs: four bytes of attributes, then the value.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
+        Self::parse_bounded(bytes, MAX_BYTES)
+    }
+
+    fn parse_bounded(bytes: &[u8], most: usize) -> Option<Self> {
         let (attributes, value) = bytes.split_first_chunk::<4>()?;
-        let small = value.len() <= MAX_BYTES;
+        let small = value.len() <= most;
         small.then(|| Self { attributes: u32::from_le_bytes(*attributes), value: value.to_owned() })
     }
 
@@ -60,6 +66,11 @@ pub fn path(root: &Path, name: &str, vendor: &str) -> PathBuf {
 /// Reads a variable; `None` if it is absent, unreadable or not of the right form.
 pub fn read(root: &Path, name: &str, vendor: &str) -> Option<Variable> {
     Variable::parse(&std::fs::read(path(root, name, vendor)).ok()?)
+}
+
+/// The same for `db` and `dbx`, which grow.
+pub fn read_large(root: &Path, name: &str, vendor: &str) -> Option<Variable> {
+    Variable::parse_bounded(&std::fs::read(path(root, name, vendor)).ok()?, MAX_LARGE)
 }
 
 #[cfg(test)]

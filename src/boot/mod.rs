@@ -5,8 +5,12 @@ pub mod cpio;
 pub mod efivar;
 pub mod entry;
 pub mod esp;
+mod find_esp;
 pub mod init_program;
+pub mod one_shot;
 pub mod pe;
+pub mod running_esp;
+pub mod signature_db;
 pub mod uki;
 
 #[cfg(test)]

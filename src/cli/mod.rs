@@ -1,15 +1,23 @@
 //! One file per verb: arguments, the call of a flow, the print-out.
 
+pub mod etc;
 pub mod image;
 mod ingredients;
 pub mod install;
+pub mod internals;
 pub mod keys;
+pub mod pin;
+pub mod prune;
+pub mod rollback;
 pub mod seal;
 pub mod sign;
 mod signers;
 pub mod status;
+pub mod switch;
 mod transport;
 pub mod uki;
+mod update;
+pub mod upgrade;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +42,15 @@ enum Verb {
     Uki(uki::Args),
     Install(install::Args),
     Status(status::Args),
+    Switch(switch::Args),
+    #[command(alias = "update")]
+    Upgrade(upgrade::Args),
+    Rollback(rollback::Args),
+    Pin(pin::Args),
+    Prune(prune::Args),
+    Etc(etc::Args),
+    #[command(hide = true)]
+    Internals(internals::Args),
 }
 
 /// Runs one verb.
@@ -46,6 +63,13 @@ pub fn run(cli: Cli) -> Result<(), Fault> {
         Verb::Uki(args) => uki::run(args),
         Verb::Install(args) => install::run(args),
         Verb::Status(args) => status::run(args),
+        Verb::Switch(args) => switch::run(args),
+        Verb::Upgrade(args) => upgrade::run(args),
+        Verb::Rollback(args) => rollback::run(args),
+        Verb::Pin(args) => pin::run(args),
+        Verb::Prune(args) => prune::run(args),
+        Verb::Etc(args) => etc::run(args),
+        Verb::Internals(args) => internals::run(args),
     };
     Ok(outcome?)
 }

@@ -82,6 +82,18 @@ pub fn write(sys: &Sys, root: &Path, new: &Deployment<'_>, fill_etc: &dyn Fn(&Pa
     written
 }
 
+/// Removes a deployment; a stop on the way leaves it whole or under a name that is no deployment's.
+pub fn remove(sys: &Sys, root: &Path, id: &DeploymentId) -> Result<()> {
+    let directory = deployment(root, id);
+    let going = root.join(DEPLOYMENTS).join(format!(".tmp-{id}"));
+    sys.remove_dir_all(&going)?;
+    if directory.is_dir() {
+        sys.rename(&directory, &going)?;
+        sys.remove_dir_all(&going)?;
+    }
+    Ok(())
+}
+
 fn write_below(
     sys: &Sys,
     directory: &Path,
@@ -128,6 +140,30 @@ mod tests {
             }
             let hidden = std::fs::read_dir(dir.path().join(DEPLOYMENTS)).unwrap();
             assert_eq!(hidden.count(), list(dir.path()).len(), "step {at} left something behind");
+        }
+    }
+
+    #[test]
+    fn a_removed_deployment_is_gone_whatever_step_fails() {
+        let make = || {
+            let dir = tempfile::tempdir().unwrap();
+            create(&Sys::real(), dir.path()).unwrap();
+            write_one(&Sys::real(), dir.path()).unwrap();
+            dir
+        };
+        let (dir, counted) = (make(), Sys::real());
+        remove(&counted, dir.path(), &list(dir.path())[0]).unwrap();
+        assert!(list(dir.path()).is_empty());
+        for at in 1..=counted.steps() {
+            let dir = make();
+            let id = list(dir.path()).remove(0);
+            let sys = Sys::with_fault(FaultPlan { at, fault: Fault::Errno(5) });
+            assert!(remove(&sys, dir.path(), &id).is_err(), "step {at}");
+            for id in list(dir.path()) {
+                assert!(deployment(dir.path(), &id).join("etc/hostname").exists(), "step {at}");
+            }
+            remove(&Sys::real(), dir.path(), &id).unwrap();
+            assert_eq!(std::fs::read_dir(dir.path().join(DEPLOYMENTS)).unwrap().count(), 0, "step {at}");
         }
     }
 

@@ -4,9 +4,11 @@
 //! Never fetches, never touches the ESP. On disk: `cfs/`, as in `docs/formats.md`, "Root file system".
 
 pub mod layout;
+pub mod lock;
 pub mod origin;
 pub mod os_release;
 pub mod populate;
+pub mod records;
 
 use std::path::PathBuf;
 
@@ -27,6 +29,20 @@ pub enum Error {
     /// The tree is not one: a name that is no name, or a child of what is no directory.
     #[error("the image's /{0} cannot be written: its name is not a plain path below a directory; rebuild the image")]
     Path(String),
+    /// A deployment's `/etc` cannot be filled.
+    #[error("cannot fill the new deployment's /etc: {0}")]
+    Etc(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else is at work.
+    #[error("another cfs-host is at work: {0}; wait for it, or see `systemctl list-jobs`")]
+    Locked(String),
+    /// A file of `cfs/` that this program does not understand.
+    #[error("cannot read {}: {why}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// An `origin.json` that this program does not understand.
     #[error("cannot read {}: {why}", path.display())]
     Origin {

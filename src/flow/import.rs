@@ -11,6 +11,7 @@ use anyhow::Context;
 use crate::fetch::{ImageMeta, LayerStream, Source};
 use crate::image::{Node, Tree};
 use crate::import::{self, Entry};
+use crate::model::progress::Event;
 use crate::model::Digest;
 use crate::store::stream::Writer;
 use crate::store::Store;
@@ -31,6 +32,15 @@ pub struct Imported {
     pub tree: Tree,
     /// What it took.
     pub stats: Stats,
+}
+
+/// Whether a tag keeps the image in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Under its reference, until somebody removes that.
+    Tagged,
+    /// As long as a deployment has it.
+    Untagged,
 }
 
 /// Counts of one import.
@@ -62,16 +72,22 @@ impl Layer {
 }
 
 /// Imports all layers. Layers whose diff ID the store knows are not read again, also those of an import that failed later on.
-pub fn import(source: &mut dyn Source, store: &Store, sys: &Sys) -> anyhow::Result<Imported> {
+pub fn import(
+    source: &mut dyn Source,
+    store: &Store,
+    sys: &Sys,
+    keep: Keep,
+    watch: &(dyn Fn(Event) + Sync),
+) -> anyhow::Result<Imported> {
     let meta = source.image().clone();
     let mut stats = Stats::default();
     let mut layers = Vec::new();
-    let all = read_layers(source, store, sys, &mut layers, &mut stats);
+    let all = read_layers(source, store, sys, watch, &mut layers, &mut stats);
     if all.is_err() && !layers.is_empty() {
         name_layers(store, sys, &layers).context("cannot keep the layers that were fetched")?;
     }
     all.with_context(|| format!("cannot import {}", meta.reference))?;
-    publish(&meta, store, sys, &layers).with_context(|| format!("cannot store {}", meta.reference))?;
+    publish(&meta, store, sys, &layers, keep).with_context(|| format!("cannot store {}", meta.reference))?;
     let tree = Tree::from_layers(layers.into_iter().map(|layer| layer.entries).collect())
         .with_context(|| format!("cannot make an image of {}", meta.reference))?;
     stats.objects_total = objects(&tree);
@@ -82,9 +98,11 @@ fn read_layers(
     source: &mut dyn Source,
     store: &Store,
     sys: &Sys,
+    watch: &(dyn Fn(Event) + Sync),
     layers: &mut Vec<Layer>,
     stats: &mut Stats,
 ) -> anyhow::Result<()> {
+    let _ = watch;
     for (index, diff_id) in source.image().diff_ids()?.into_iter().enumerate() {
         let mut layer = Layer {
             diff_id: format!("sha256:{}", hex::encode(diff_id)),
@@ -113,7 +131,7 @@ fn read_layers(
 }
 
 /// Objects first, names last: whoever finds a name finds all that it leads to.
-fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer]) -> anyhow::Result<()> {
+fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer], keep: Keep) -> anyhow::Result<()> {
     let mut refs: Vec<(String, Digest)> = layers.iter().map(|layer| (layer.diff_id.clone(), layer.stream)).collect();
     let config_digest = meta.manifest.config().digest();
     let config =
@@ -127,7 +145,9 @@ fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer]) -> anyh
     name_layers(store, sys, layers)?;
     store.name_stream(sys, &config.name, &config_stream)?;
     store.name_stream(sys, &manifest.name, &manifest_stream)?;
-    store.tag_stream(sys, TAGS, &meta.reference.to_string(), &manifest.name)?;
+    if keep == Keep::Tagged {
+        store.tag_stream(sys, TAGS, &meta.reference.to_string(), &manifest.name)?;
+    }
     Ok(store.sync(sys)?)
 }
 
@@ -165,6 +185,18 @@ impl Document<'_> {
         writer.object(object, self.bytes.len() as u64)?;
         Ok(store.put(sys, &writer.finish()?)?)
     }
+}
+
+/// The layers that an import would read: index and blob bytes.
+pub fn unknown_layers(meta: &ImageMeta, store: &Store) -> anyhow::Result<Vec<(usize, u64)>> {
+    let _ = (meta, store);
+    todo!()
+}
+
+/// The merged tree of an image that the store has, by the OCI digest of its manifest.
+pub fn stored_tree(store: &Store, manifest_digest: &str) -> anyhow::Result<Tree> {
+    let _ = (store, manifest_digest);
+    todo!()
 }
 
 fn objects(tree: &Tree) -> u64 {

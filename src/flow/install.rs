@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cfs_init::policy::Mode;
 
-use super::import::{import, Imported};
-use super::verify::{self, Trust};
+use super::admit::{admit, Admitted};
+use super::import::{import, Imported, Keep};
+use super::verify::Trust;
 use crate::boot::esp::{EnrollKeys, EspFile, NewEsp};
-use crate::boot::uki;
-use crate::deploy::origin::{now, this_program, Origin};
-use crate::deploy::{layout, os_release, populate};
+use crate::deploy::{layout, populate};
 use crate::fetch;
 pub use crate::install::geometry::parse_size;
 use crate::install::geometry::{self, Wish};
@@ -19,8 +17,7 @@ use crate::install::{disk, enroll, Error};
 use crate::model::arch::{self, Arch};
 use crate::model::disk::{DiskPlan, InstallPlan};
 use crate::model::reference::Reference;
-use crate::model::{DeploymentId, Digest, EntryName};
-use crate::seal::annotations::Seal;
+use crate::model::{DeploymentId, EntryName};
 use crate::seal::files::{Files, ImageFiles};
 use crate::seal::LOADER_DIR;
 use crate::store::Store;
@@ -62,22 +59,9 @@ pub struct Prepared {
 
 /// An image that was verified and lies in the store of a staging directory.
 struct Verified {
-    imported: Imported,
+    admitted: Admitted,
     arch: Arch,
-    uki: Uki,
     loader: Vec<u8>,
-    system: String,
-    image: Digest,
-    signature: Vec<u8>,
-    signers: Vec<String>,
-    enforces: bool,
-}
-
-/// The signed UKI of the image.
-struct Uki {
-    path: String,
-    bytes: Vec<u8>,
-    kernel: String,
 }
 
 /// Everything up to the plan. Writes to the staging directory only.
@@ -85,7 +69,7 @@ pub fn prepare(request: &Request, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Resu
     let ground = Ground::survey(request, sys)?;
     say(&format!("Importing {}", request.image));
     let mut source = fetch::open(&request.image, &request.fetch)?;
-    let imported = import(source.as_mut(), &ground.store, sys)?;
+    let imported = import(source.as_mut(), &ground.store, sys, Keep::Untagged, &|_| ())?;
     ground.build(request, imported, sys, say)
 }
 
@@ -119,7 +103,7 @@ impl Ground {
         say("Verifying the image");
         let verified = verified(request, imported, &self.store, sys)?;
         say("Staging the root file system");
-        let id = deploy(request, &verified, &self.store, self.staged.path(), sys)?;
+        let id = deploy(request, &verified.admitted, &self.store, self.staged.path(), sys)?;
         plan(request, &self.target, verified, id, self.keys, self.staged)
     }
 }
@@ -145,58 +129,23 @@ fn staging(request: &Request, target: &Target, sys: &Sys) -> anyhow::Result<Scra
 fn verified(request: &Request, imported: Imported, store: &Store, sys: &Sys) -> anyhow::Result<Verified> {
     let name = imported.meta.config.architecture().to_string();
     let arch = arch::by_oci_name(&name).ok_or(Error::Architecture(name))?;
-    let report = verify::examine(&imported, store, &request.trust);
-    let trusted = report.require()?;
-    if trusted.policy.root_fs != disk::ROOT_FS {
-        return Err(Error::RootFs(trusted.policy.root_fs.clone()).into());
-    }
-    let seal = Seal::read(&imported.meta.manifest)?.context("the image lost its seal while it was read")?;
-    let files = ImageFiles { tree: &imported.tree, store };
+    let admitted = admit(imported, store, &request.trust, &|_, _| Ok(()), sys)?;
+    let files = ImageFiles { tree: &admitted.imported.tree, store };
     let loader = files.require(&format!("{LOADER_DIR}/{}", arch.systemd_boot), "seal the image again")?;
-    let system = files.read("usr/lib/os-release")?.and_then(|text| os_release::system_name(&text));
-    store.put_image(sys, &verify::bootable_image(&imported.tree, store)?.bytes)?;
-    Ok(Verified {
-        arch,
-        uki: signed_uki(&files)?,
-        loader,
-        system: system.unwrap_or_else(|| "Linux".to_owned()),
-        image: trusted.image,
-        signature: seal.signature,
-        enforces: trusted.policy.mode == Mode::Enforce,
-        signers: report.signers,
-        imported,
-    })
-}
-
-fn signed_uki(files: &ImageFiles<'_>) -> anyhow::Result<Uki> {
-    let (path, bytes) = verify::only_uki(files)?;
-    let kernel = String::from_utf8_lossy(uki::Uki::parse(&bytes)?.uname).into_owned();
-    Ok(Uki { path, bytes, kernel })
+    Ok(Verified { admitted, arch, loader })
 }
 
 /// The first deployment, and `/var` as the image has it.
 fn deploy(
     request: &Request,
-    verified: &Verified,
+    verified: &Admitted,
     store: &Store,
     root: &Path,
     sys: &Sys,
 ) -> anyhow::Result<DeploymentId> {
     let id = layout::next_id(root, &verified.image);
-    let meta = &verified.imported.meta;
     let tree = &verified.imported.tree;
-    let origin = Origin {
-        version: 1,
-        reference: request.follow.as_ref().unwrap_or(&request.image).to_string(),
-        manifest_digest: meta.manifest_digest.to_string(),
-        config_digest: meta.manifest.config().digest().to_string(),
-        image: verified.image,
-        uki: uki::sha256(&verified.uki.bytes),
-        uki_path: verified.uki.path.clone(),
-        deployed_at: now(),
-        deployed_by: this_program(),
-        unknown: Default::default(),
-    };
+    let origin = verified.origin(request.follow.as_ref().unwrap_or(&request.image).to_string());
     let subtree = |name: &str, target: &Path| {
         populate::populate(sys, store, name, &tree.walk(name), target)?;
         tree.get(name).map_or(Ok(()), |(_, stat)| populate::own(sys, &stat, target))
@@ -216,8 +165,8 @@ fn plan(
     staged: ScratchDir,
 ) -> anyhow::Result<Prepared> {
     let entry = EntryName { deployment: id.clone(), order: 1 };
-    let Verified { arch, uki, loader, system, image, signers, enforces, .. } = verified;
-    let (name, kernel) = (entry.to_string(), uki.kernel);
+    let Verified { admitted: Admitted { uki, system, image, signers, .. }, arch, loader } = verified;
+    let (name, kernel, enforces) = (entry.to_string(), uki.kernel, uki.policy.enforces());
     let esp = NewEsp { arch, loader, uki: uki.bytes, entry, system: &system, enroll: keys }.files();
 
     let mut content = geometry::measure(staged.path())?;

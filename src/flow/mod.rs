@@ -1,11 +1,25 @@
 //! The sequences of steps, one file each; nothing else knows the order.
 
+pub mod admit;
+pub mod finalize;
+pub mod host;
 pub mod import;
 pub mod install;
+pub mod pin;
+pub mod prune;
+pub mod reboot;
 pub mod report;
+pub mod rollback;
 pub mod seal;
 pub mod sign;
+pub mod stage;
 pub mod status;
+pub mod trial;
 pub mod uki;
 pub mod verify;
 pub mod workshop;
+
+/// A verb that cannot do what it was asked for: what, why, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);

@@ -3,6 +3,7 @@
 use cfs_init::policy::{Mode, ObjectCheck, Policy, SecureBoot};
 use serde::Serialize;
 
+use crate::image::ErofsImage;
 use crate::model::{Claims, Digest, UkiId};
 
 /// What became of a check.
@@ -42,6 +43,9 @@ pub struct Report {
     pub architecture: String,
     /// The bootable image's digest, computed here.
     pub image: Option<Digest>,
+    /// The image itself, if its digest is the annotated one.
+    #[serde(skip)]
+    pub bootable: Option<ErofsImage>,
     /// The links, in order.
     pub checks: Vec<Check>,
     /// Who signed, once the signature is verified.

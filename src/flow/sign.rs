@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::import::Imported;
 use super::verify::{self, bootable_image, Signatures, Trust};
 use super::workshop::{meta, Workshop};
+use crate::boot::uki;
 use crate::fetch::{Options, Source};
 use crate::model::reference::Reference;
 use crate::model::{Claims, Role};
-use crate::seal::annotations::{sealed_layers, Seal};
+use crate::seal::annotations::{sealed_layers, Seal, UkiHint};
 use crate::seal::files::ImageFiles;
 use crate::seal::manifest;
 use crate::store::Store;
@@ -90,6 +91,7 @@ pub fn sign(image: &Imported, store: &Store, policy: &Policy, signer: &dyn Signe
         digest,
         uki_ids,
     };
+    let (_, uki) = verify::only_uki(&ImageFiles { tree: &image.tree, store })?;
     let plain = image.tree.plain_image()?.digest;
     let bootable = bootable_image(&image.tree, store)?.digest;
     let config = digest_of(&image.meta.config_bytes);
@@ -102,6 +104,7 @@ pub fn sign(image: &Imported, store: &Store, policy: &Policy, signer: &dyn Signe
         config,
         config_signature: cms::sign(&config_claims, signer)?,
         sealed_layers: sealed_layers(image.meta.config.rootfs().diff_ids()),
+        uki: Some(UkiHint { sha256: uki::sha256(&uki), size: uki.len() as u64 }),
     })
 }
 

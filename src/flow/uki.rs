@@ -6,7 +6,7 @@ use anyhow::Context;
 use cfs_init::policy::Policy;
 use serde::Serialize;
 
-use super::import::import;
+use super::import::{import, Keep};
 use super::workshop::scratch_store;
 use crate::fetch::{ImageMeta, Source};
 use crate::model::arch::{self, Arch};
@@ -64,7 +64,7 @@ pub fn build(
 ) -> anyhow::Result<Built> {
     let arch = arch(source.image())?;
     let (store, _scratch) = scratch_store(sys)?;
-    let image = import(source, &store, sys)?;
+    let image = import(source, &store, sys, Keep::Tagged, &|_| ())?;
     let made = of_image(&ImageFiles { tree: &image.tree, store: &store }, arch, ingredients)?;
     sys.write_file(output, &made.bytes, 0o644)?;
     Ok(Built {

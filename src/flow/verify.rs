@@ -4,7 +4,7 @@ use anyhow::Context;
 use cfs_init::policy::{Mode, ObjectCheck, Policy, SecureBoot};
 use cfs_init::signature;
 
-use super::import::{import, Imported};
+use super::import::{import, Imported, Keep};
 use super::report::{PolicySummary, Report};
 use super::workshop::scratch_store;
 use crate::boot::{authenticode, uki};
@@ -45,7 +45,7 @@ pub enum Signatures {
 /// Reads an image into a scratch store and examines it.
 pub fn image(source: &mut dyn Source, trust: &Trust, sys: &Sys) -> anyhow::Result<Report> {
     let (store, _scratch) = scratch_store(sys)?;
-    let image = import(source, &store, sys)?;
+    let image = import(source, &store, sys, Keep::Tagged, &|_| ())?;
     Ok(examine(&image, &store, trust))
 }
 
@@ -58,6 +58,7 @@ pub fn examine(image: &Imported, store: &Store, trust: &Trust) -> Report {
         config_digest: meta.manifest.config().digest().to_string(),
         architecture: meta.config.architecture().to_string(),
         image: None,
+        bootable: None,
         checks: Vec::new(),
         signers: Vec::new(),
         claims: None,
@@ -103,7 +104,11 @@ fn digests(report: &mut Report, tree: &Tree, store: &Store, seal: &Seal) {
     let plain = tree.plain_image().map_err(|error| error.to_string());
     report.result("plain image", plain.and_then(|image| compare(image.digest, seal.plain)));
     let bootable = bootable_image(tree, store).map_err(|error| error.to_string());
-    report.image = report.result("bootable image", bootable.and_then(|image| compare(image.digest, seal.bootable)));
+    report.bootable = report.result(
+        "bootable image",
+        bootable.and_then(|image| compare(image.digest, seal.bootable).map(|(_, detail)| (image, detail))),
+    );
+    report.image = report.bootable.as_ref().map(|image| image.digest);
 }
 
 /// The bootable image of a tree whose objects are in the store.
@@ -222,23 +227,45 @@ fn with_threshold(policy: Policy, signatures: Signatures) -> Policy {
     }
 }
 
-/// In what the UKI's policy asks for less than the caller's (rule 17).
+/// In what the UKI's policy asks for less than the caller's, or trusts whom the caller does not.
 fn weaker(uki: &Policy, caller: &Policy) -> Option<String> {
     let stranger =
         uki.signers.iter().find(|signer| caller.signers.iter().all(|ours| ours.certificate != signer.certificate));
     if let Some(signer) = stranger {
         return Some(format!("the UKI trusts the signer {:?}, your policy does not", signer.name));
     }
+    let older = uki.security_version < caller.minimum_security_version;
+    let older = older.then_some("is older than your minimum security version");
+    older.or_else(|| asks_less(uki, caller)).map(|what| format!("the UKI's policy {what}, and yours differs"))
+}
+
+/// In what one policy asks for less than another.
+fn asks_less(uki: &Policy, other: &Policy) -> Option<&'static str> {
     let rules = [
-        (uki.mode == Mode::Permissive && caller.mode == Mode::Enforce, "is permissive"),
-        (uki.product != caller.product, "is for another product"),
-        (uki.threshold < caller.threshold, "asks for fewer signatures"),
-        (uki.security_version < caller.minimum_security_version, "is older than your minimum security version"),
+        (uki.mode == Mode::Permissive && other.mode == Mode::Enforce, "is permissive"),
+        (uki.product != other.product, "is for another product"),
+        (uki.threshold < other.threshold, "asks for fewer signatures"),
         (
-            uki.secure_boot == SecureBoot::Report && caller.secure_boot == SecureBoot::Require,
+            uki.secure_boot == SecureBoot::Report && other.secure_boot == SecureBoot::Require,
             "does not require Secure Boot",
         ),
-        (uki.objects == ObjectCheck::Off && caller.objects == ObjectCheck::All, "does not check every object"),
+        (uki.objects == ObjectCheck::Off && other.objects == ObjectCheck::All, "does not check every object"),
     ];
-    rules.iter().find(|(broken, _)| *broken).map(|(_, what)| format!("the UKI's policy {what}, and yours differs"))
+    rules.iter().find(|(broken, _)| *broken).map(|(_, what)| *what)
+}
+
+/// Rule 17: whether a running host may take this image: its own policy accepts the signature, and the image's UKI is neither
+/// weaker nor older than the one that runs. Other signers in the new UKI are fine: whoever the host trusts has signed it, and keys are
+/// replaced that way.
+pub fn acceptable_to(running: &Policy, new: &Policy, signature: &[u8], image: &Digest) -> Result<(), String> {
+    if let Some(what) = asks_less(new, running) {
+        return Err(format!("the UKI of the image {what}, the one that runs is not so"));
+    }
+    if new.security_version < running.security_version {
+        let (new, running) = (new.security_version, running.security_version);
+        return Err(format!("the image's UKI has security version {new}, the one that runs has {running}"));
+    }
+    let as_here =
+        Policy { uki_id: new.uki_id, cmdline: new.cmdline.clone(), files: new.files.clone(), ..running.clone() };
+    signature::verify(signature, image, Role::HostBootable, &as_here).map(|_| ()).map_err(|refusal| refusal.to_string())
 }

@@ -8,7 +8,7 @@ use flate2::read::GzEncoder;
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 use tempfile::TempDir;
 
-use super::import::{import, Imported};
+use super::import::{import, Imported, Keep};
 use crate::fetch::{self, Compression, ImageMeta, LayerStream, Options, Source};
 use crate::model::reference::Reference;
 use crate::seal::layout::Layout;
@@ -96,7 +96,7 @@ impl Workshop {
 
     /// Imports an image whose layers are in the layout.
     pub fn import(&self, meta: ImageMeta, layers: &[Blob], sys: &Sys) -> anyhow::Result<Imported> {
-        import(&mut LayoutSource { layout: &self.layout, meta, layers }, &self.store, sys)
+        import(&mut LayoutSource { layout: &self.layout, meta, layers }, &self.store, sys, Keep::Tagged, &|_| ())
     }
 
     /// Writes configuration and manifest, names the image, and takes it where it belongs.

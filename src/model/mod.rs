@@ -2,8 +2,11 @@
 
 pub mod arch;
 pub mod disk;
+pub mod progress;
 pub mod reference;
 pub mod status;
+mod text;
+pub mod update;
 
 pub use cfs_init::claims::{Claims, Role, UkiId};
 pub use cfs_init::digest::Digest;

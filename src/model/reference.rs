@@ -64,6 +64,24 @@ impl FromStr for Reference {
     }
 }
 
+impl Reference {
+    /// The same image under another tag.
+    pub fn with_tag(&self, tag: &str) -> Self {
+        let named = |name: &String| {
+            let name = name.split_once('@').map_or(name.as_str(), |(name, _)| name);
+            // A colon before the last slash belongs to a port.
+            let bare = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(bare, _)| bare);
+            format!("{bare}:{tag}")
+        };
+        match self {
+            Self::Registry(name) => Self::Registry(named(name)),
+            Self::ContainersStorage(name) => Self::ContainersStorage(named(name)),
+            Self::OciDir { path, .. } => Self::OciDir { path: path.clone(), tag: Some(tag.to_owned()) },
+            Self::OciArchive { path, .. } => Self::OciArchive { path: path.clone(), tag: Some(tag.to_owned()) },
+        }
+    }
+}
+
 /// Splits `PATH[:TAG]` at the first colon, as containers/image does.
 fn path_and_tag(text: &str) -> (PathBuf, Option<String>) {
     match text.split_once(':') {
@@ -92,6 +110,18 @@ impl fmt::Display for Reference {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_tag_is_replaced_and_a_port_is_none() {
+        for (from, to) in [
+            ("example.org/host:v1", "docker://example.org/host:v2"),
+            ("example.org:5000/host", "docker://example.org:5000/host:v2"),
+            ("example.org/host@sha256:00", "docker://example.org/host:v2"),
+            ("oci:/media/images:v1", "oci:/media/images:v2"),
+        ] {
+            assert_eq!(from.parse::<Reference>().unwrap().with_tag("v2").to_string(), to);
+        }
+    }
 
     #[test]
     fn every_transport_is_read_and_written_back() {

@@ -18,6 +18,8 @@ pub const BOOTABLE: &str = "composefs.merged.bootable.erofs.v1.fsverity-sha256-1
 pub const CONFIG: &str = "composefs.config.fsverity-sha256-12";
 /// Which layers the seal was made for.
 pub const SEALED_LAYERS: &str = "org.cfs-host.sealed-layers";
+/// The UKI: SHA-256 and size in bytes, so that a host can plan before it fetches.
+pub const UKI: &str = "org.cfs-host.uki";
 /// The largest signature in an annotation, in base64.
 const MAX_SIGNATURE: usize = 32 * 1024;
 
@@ -41,6 +43,32 @@ pub struct Seal {
     pub config_signature: Vec<u8>,
     /// SHA-256 over the diff IDs that were sealed.
     pub sealed_layers: String,
+    /// The UKI, for planning only.
+    pub uki: Option<UkiHint>,
+}
+
+/// What a UKI will need on the ESP. Not signed: what is written is measured again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UkiHint {
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl std::fmt::Display for UkiHint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.sha256.to_hex(), self.size)
+    }
+}
+
+impl std::str::FromStr for UkiHint {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (sha256, size) = text.split_once(' ').ok_or(())?;
+        Ok(Self { sha256: sha256.parse().map_err(|_| ())?, size: size.parse().map_err(|_| ())? })
+    }
 }
 
 impl Seal {
@@ -69,17 +97,20 @@ impl Seal {
             config: digest(config, CONFIG)?,
             config_signature: signature(config, CONFIG)?,
             sealed_layers: text(top, SEALED_LAYERS)?,
+            uki: top.get(UKI).and_then(|text| text.parse().ok()),
         }))
     }
 
     /// The annotations of the manifest.
     pub fn on_manifest(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([
+        let uki = self.uki.map(|uki| (UKI.to_owned(), uki.to_string()));
+        let all = [
             (PLAIN.to_owned(), self.plain.to_hex()),
             (BOOTABLE.to_owned(), self.bootable.to_hex()),
             (signature_key(BOOTABLE), BASE64_STANDARD.encode(&self.signature)),
             (SEALED_LAYERS.to_owned(), self.sealed_layers.clone()),
-        ])
+        ];
+        all.into_iter().chain(uki).collect()
     }
 
     /// The annotations of the config descriptor.

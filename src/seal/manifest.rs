@@ -107,6 +107,7 @@ fn encode(what: &str, object: &Map<String, Value>) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::model::Digest;
+    use crate::seal::annotations::UkiHint;
     use oci_spec::image::ImageManifest;
 
     fn seal() -> Seal {
@@ -117,6 +118,7 @@ mod tests {
             config: Digest::new([3; 32]),
             config_signature: b"config signature".to_vec(),
             sealed_layers: "sha256:00".into(),
+            uki: Some(UkiHint { sha256: Digest::new([4; 32]), size: 5 }),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod format;
 mod object;
+mod protect;
 mod refs;
 pub mod stream;
 pub mod verity;

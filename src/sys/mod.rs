@@ -7,11 +7,13 @@
 mod command;
 mod fault;
 mod files;
+mod kernel;
 mod tree;
 
 pub use command::Output;
 pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
+pub use kernel::{Detached, Locked};
 pub use tree::ScratchDir;
 
 use std::path::{Path, PathBuf};

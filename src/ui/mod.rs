@@ -4,6 +4,7 @@ pub mod install;
 pub mod progress;
 pub mod status;
 mod table;
+pub mod update;
 
 pub use table::plain;
 

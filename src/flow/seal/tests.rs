@@ -189,7 +189,9 @@ fn the_uki_of_the_seal_and_the_one_built_alone_are_the_same() {
     assert_eq!((built.uki_id, built.kernel, built.cmdline), (sealed.uki_id, sealed.kernel, sealed.cmdline));
     let (store, _scratch) = crate::flow::workshop::scratch_store(&bench.sys).unwrap();
     let mut source = fetch::open(&bench.reference("v1"), &Options::default()).unwrap();
-    let image = crate::flow::import::import(source.as_mut(), &store, &bench.sys).unwrap();
+    let image =
+        crate::flow::import::import(source.as_mut(), &store, &bench.sys, crate::flow::import::Keep::Tagged, &|_| ())
+            .unwrap();
     let files = ImageFiles { tree: &image.tree, store: &store };
     let inside = crate::seal::files::Files::require(&files, "usr/lib/modules/6.1/cfs-host.efi", "").unwrap();
     assert!(inside == std::fs::read(file).unwrap());
