@@ -123,7 +123,6 @@ pub fn stage(
     watch: &(dyn Fn(Event) + Sync),
 ) -> anyhow::Result<(Staged, Stats)> {
     let sysroot = host.sysroot();
-    unstage(host, esp, sys)?;
     esp.remove_leftovers(sys)?;
     let (need_esp, need_store) = (offer.plan.esp_peak, offer.plan.store_growth);
     prune::make_room(host, sys, esp, need_esp, need_store)?;
@@ -143,6 +142,8 @@ pub fn stage(
     watch(Event::Step("Protecting the objects".into()));
     store.protect(sys, &admitted.image)?;
     watch(Event::Step("Staging the deployment".into()));
+    // Only now: what was staged before is not lost to an image that cannot be fetched, or that nobody may boot.
+    unstage(host, esp, sys)?;
     let staged = deploy(host, esp, &store, &admitted, &offer.plan, request, sys)?;
     Ok((staged, stats))
 }
