@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use cfs_host::cli::called_as::CalledAs;
 use cfs_host::cli::{run, Cli};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let called_as = CalledAs::of(std::env::args_os().next().as_deref());
+    match run(Cli::parse(), called_as) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("{fault}");

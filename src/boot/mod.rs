@@ -8,6 +8,7 @@ pub mod esp;
 mod find_esp;
 pub mod init_program;
 pub mod one_shot;
+pub mod order;
 pub mod pe;
 pub mod running_esp;
 pub mod signature_db;

@@ -1,5 +1,6 @@
 //! One file per verb: arguments, the call of a flow, the print-out.
 
+pub mod called_as;
 pub mod etc;
 pub mod image;
 mod ingredients;
@@ -22,6 +23,7 @@ pub mod upgrade;
 use clap::{Parser, Subcommand};
 
 use crate::fault::Fault;
+use called_as::CalledAs;
 
 /// A Linux host that is an OCI image, verified at every boot.
 ///
@@ -54,7 +56,7 @@ enum Verb {
 }
 
 /// Runs one verb.
-pub fn run(cli: Cli) -> Result<(), Fault> {
+pub fn run(cli: Cli, called_as: CalledAs) -> Result<(), Fault> {
     let outcome = match cli.verb {
         Verb::Keys(args) => keys::run(args),
         Verb::Seal(args) => seal::run(args),
@@ -62,7 +64,7 @@ pub fn run(cli: Cli) -> Result<(), Fault> {
         Verb::Image(args) => image::run(args),
         Verb::Uki(args) => uki::run(args),
         Verb::Install(args) => install::run(args),
-        Verb::Status(args) => status::run(args),
+        Verb::Status(args) => status::run(args, called_as),
         Verb::Switch(args) => switch::run(args),
         Verb::Upgrade(args) => upgrade::run(args),
         Verb::Rollback(args) => rollback::run(args),

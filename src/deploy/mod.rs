@@ -9,6 +9,7 @@ pub mod origin;
 pub mod os_release;
 pub mod populate;
 pub mod records;
+pub mod whole;
 
 use std::path::PathBuf;
 

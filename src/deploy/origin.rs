@@ -28,6 +28,12 @@ pub struct Origin {
     pub uki: Digest,
     /// Where the UKI lies in the image.
     pub uki_path: String,
+    /// `org.opencontainers.image.version`, if the image says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_version: Option<String>,
+    /// When the image was built, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_created: Option<String>,
     /// RFC 3339, UTC.
     pub deployed_at: String,
     /// Program and version.
@@ -93,6 +99,8 @@ pub(super) mod tests {
             image: Digest::new([7; 32]),
             uki: Digest::new([8; 32]),
             uki_path: "usr/lib/modules/6.12/cfs-host.efi".into(),
+            image_version: None,
+            image_created: Some("2025-12-31T00:00:00Z".into()),
             deployed_at: "2026-01-01T00:00:00Z".into(),
             deployed_by: "cfs-host 0.1.0".into(),
             unknown: serde_json::Map::new(),
@@ -118,6 +126,7 @@ pub(super) mod tests {
             "image",
             "uki",
             "ukiPath",
+            "imageCreated",
             "deployedAt",
             "deployedBy",
         ] {

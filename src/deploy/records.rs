@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 use super::{Error, Result};
-use crate::model::update::{Denied, DeniedImage, Health, Note, Notes, Staged, Trial};
+use crate::model::update::{Denied, DeniedImage, EntriesNow, Health, Note, Notes, Staged, Trial};
 use crate::sys::Sys;
 
 /// The trial, below the root file system.
@@ -45,20 +45,27 @@ macro_rules! records {
     };
 }
 
-records!(Staged, Trial, Denied, Notes, Health);
+records!(Staged, Trial, Denied, Notes, Health, EntriesNow);
 
 /// Reads a record; `None` if there is none.
 pub fn read<T: Record>(path: &Path) -> Result<Option<T>> {
     let fail = |why: String| Error::Record { path: path.to_owned(), why };
+    match read_small(path).map_err(|error| fail(error.to_string()))? {
+        None => Ok(None),
+        Some(bytes) => parse(&bytes).map(Some).map_err(fail),
+    }
+}
+
+/// The bytes of a small regular file; `None` if there is none. Nothing else is opened: a FIFO would hold the reader.
+pub fn read_small(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let metadata = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(|error| fail(error.to_string()))?,
+        other => other?,
     };
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return Err(fail(format!("not a regular file of at most {MAX_BYTES} bytes")));
+        return Err(io::Error::other(format!("not a regular file of at most {MAX_BYTES} bytes")));
     }
-    let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
-    parse(&bytes).map(Some).map_err(fail)
+    std::fs::read(path).map(Some)
 }
 
 /// Parses untrusted bytes.

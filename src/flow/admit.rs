@@ -5,6 +5,7 @@ use cfs_init::policy::Policy;
 
 use super::import::Imported;
 use super::report::Untrusted;
+use super::stage::image_version;
 use super::verify::{self, Trust};
 use crate::boot::uki;
 use crate::deploy::origin::{now, this_program, Origin};
@@ -97,6 +98,8 @@ impl Admitted {
             image: self.image,
             uki: uki::sha256(&self.uki.bytes),
             uki_path: self.uki.path.clone(),
+            image_version: image_version(meta),
+            image_created: meta.config.created().clone(),
             deployed_at: now(),
             deployed_by: this_program(),
             unknown: Default::default(),

@@ -3,6 +3,7 @@
 use cfs_init::fallback::RefusalRecord;
 use serde::{Deserialize, Serialize};
 
+use super::update::{DeniedImage, Note, Staged, Trial};
 use super::Digest;
 
 /// Everything that is known about this host.
@@ -23,8 +24,18 @@ pub struct Status {
     pub firmware: Firmware,
     /// Whether these are mounted writable; absent if they are no mounts of their own.
     pub writable: Writable,
+    /// What the next start takes; absent if no entry is known.
+    pub next: Option<Next>,
+    /// What waits for the shutdown.
+    pub staged: Option<Staged>,
+    /// The deployment that waits for its promotion.
+    pub trial: Option<Trial>,
     /// Every deployment on the disk.
     pub deployments: Vec<Deployment>,
+    /// Images that failed here, newest last.
+    pub denied: Vec<DeniedImage>,
+    /// What programs without a terminal had to say, newest last.
+    pub notes: Vec<Note>,
     /// Why an earlier boot stopped. Unverified: anyone with root can write it.
     pub refusal_hint: Option<RefusalRecord>,
     /// Whatever is odd; empty on a healthy host.
@@ -131,6 +142,29 @@ pub struct Firmware {
     pub loader: Option<String>,
 }
 
+/// What the next start takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// The entry's id.
+    pub entry: String,
+    /// Its deployment; absent if the entry is not one of ours.
+    pub deployment: Option<String>,
+    /// Why this one.
+    pub because: Because,
+}
+
+/// Why an entry is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Because {
+    /// `LoaderEntryOneShot` names it.
+    OneShot,
+    /// `LoaderEntryDefault`, which cfs-host never sets, names it.
+    LoaderEntryDefault,
+    /// It has the highest order: the default.
+    HighestOrder,
+}
+
 /// Mounted writable?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Writable {
@@ -148,9 +182,23 @@ pub struct Deployment {
     pub id: String,
     /// Whether it runs.
     pub booted: bool,
-    /// Whether the next boot takes it, as far as the loader told.
+    /// Whether it has the highest order: what boots if nothing else is said.
     pub default: bool,
-    /// Its boot entries, as far as the loader told.
+    /// Whether it was promoted: it has an entry above order 0.
+    pub good: bool,
+    /// Whether it waits for the shutdown.
+    pub staged: bool,
+    /// Whether it waits for its promotion.
+    pub on_trial: bool,
+    /// Whether `rollback` takes it if no other is named.
+    pub rollback_target: bool,
+    /// Whether `prune` leaves it alone.
+    pub pinned: bool,
+    /// Whether its image failed here.
+    pub denied: bool,
+    /// The last verdict of the health checks.
+    pub health: Option<Verdict>,
+    /// Its boot entries, as far as is known.
     pub entries: Vec<String>,
     /// The image that it follows; absent if its origin cannot be read.
     pub reference: Option<String>,
@@ -158,8 +206,23 @@ pub struct Deployment {
     pub manifest_digest: Option<String>,
     /// The image digest.
     pub image: Option<Digest>,
+    /// `org.opencontainers.image.version`, if the image says one.
+    pub image_version: Option<String>,
+    /// When the image was built, if it says so.
+    pub image_created: Option<String>,
     /// When.
     pub deployed_at: Option<String>,
+}
+
+/// A verdict of the health checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Whether all required checks passed.
+    pub healthy: bool,
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// The checks that did not pass, required ones first.
+    pub failed: Vec<String>,
 }
 
 /// How much a condition matters.

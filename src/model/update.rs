@@ -98,6 +98,8 @@ pub enum FailureKind {
     Stopped,
     /// It never started: firmware or loader refused it, or the power went.
     NotStarted,
+    /// Somebody gave it up before it was promoted.
+    RolledBack,
     /// A newer program wrote another word.
     #[serde(other)]
     Other,

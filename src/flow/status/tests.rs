@@ -1,10 +1,18 @@
 //! Hosts as directory trees.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use proptest::prelude::*;
 
 use super::*;
+use crate::boot::efivar::{self, CFS_HOST, GLOBAL, LOADER};
+use crate::model::status::{Because, Severity, Writable};
 
 const IMAGE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// The deployment of the fixtures in `tests/records`.
+const NEW: &str = "0123456789abcdef.2";
+const OLD: &str = "00000000000000aa.2";
 const RECORD: &str = r#"{"version":1,"mode":"enforce","deployment":"0123456789abcdef.0",
     "image":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     "ukiId":"fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210","securityVersion":3,
@@ -46,12 +54,61 @@ impl Host {
         self.write(&format!("{}/{name}-{vendor}", efivar::EFIVARS), &[&[6, 0, 0, 0], value].concat());
     }
 
+    /// One that is whole.
     fn deployment(&self, id: &str, tag: &str) {
+        let image = format!("{}{}", &id[..16], &IMAGE[16..]);
         let json = format!(
-            r#"{{"version":1,"reference":"docker://example.org/host:{tag}","manifestDigest":"sha256:aa","configDigest":"sha256:bb",
-                "image":"{IMAGE}","uki":"{IMAGE}","ukiPath":"usr/lib/modules/6.12/cfs-host.efi","deployedAt":"2026-01-01T00:00:00Z","deployedBy":"cfs-host 0.1.0"}}"#
+            r#"{{"version":1,"reference":"docker://example.org/host:{tag}","manifestDigest":"sha256:{tag}","configDigest":"sha256:bb",
+                "image":"{image}","uki":"{IMAGE}","ukiPath":"usr/lib/modules/6.12/cfs-host.efi","imageVersion":"1.{tag}",
+                "imageCreated":"2025-12-31T00:00:00Z","deployedAt":"2026-01-01T00:00:00Z","deployedBy":"cfs-host 0.1.0"}}"#
         );
-        self.write(&format!("sysroot/cfs/deploy/{id}/origin.json"), json.as_bytes());
+        let directory = format!("sysroot/cfs/deploy/{id}");
+        self.write(&format!("{directory}/origin.json"), json.as_bytes());
+        self.write(&format!("{directory}/image.sig"), b"sig");
+        self.write(&format!("{directory}/etc/hostname"), b"x");
+        self.write(&format!("sysroot/composefs/objects/{}/{}", &image[..2], &image[2..]), b"image");
+    }
+
+    fn remove(&self, path: &str) {
+        let path = self.0.path().join(path);
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+
+    /// What the loader found, and the names that the last writer left.
+    fn entries(&self, names: &[&str]) {
+        let json = serde_json::json!({"version": 1, "entries": names, "oneShot": null});
+        self.write("run/cfs-host/entries.json", json.to_string().as_bytes());
+    }
+
+    fn one_shot(&self, entry: &str) {
+        self.variable("LoaderEntryOneShot", LOADER, &utf16(entry));
+    }
+
+    /// A third deployment, staged, and its fixture of the record.
+    fn staged(&self) {
+        self.deployment(NEW, "v2");
+        self.write("run/cfs-host/staged.json", include_bytes!("../../../tests/records/staged.json"));
+    }
+
+    fn trial(&self, phase: &str) {
+        let json = include_str!("../../../tests/records/trial.json");
+        self.write("sysroot/cfs/trial.json", json.replace("unhealthy", phase).as_bytes());
+    }
+
+    fn see(&self) -> Status {
+        observe(self.0.path())
+    }
+
+    fn text(&self) -> String {
+        crate::ui::status::status(&self.see(), false)
+    }
+
+    /// Severity and message of the one condition of this kind.
+    fn condition(&self, kind: &str) -> (Severity, String) {
+        let mut found: Vec<_> = self.see().conditions.into_iter().filter(|condition| condition.kind == kind).collect();
+        assert_eq!(found.len(), 1, "{kind}: {found:?}");
+        let condition = found.remove(0);
+        (condition.severity, condition.message)
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -73,11 +130,41 @@ fn a_healthy_host_has_no_conditions() {
     assert_eq!(marks, [("00000000000000aa.2", false, false), ("0123456789abcdef.0", true, true)]);
 }
 
+/// Compares with a file beside this one; `BLESS=1` writes it anew.
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/flow/status").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(&path).unwrap(), "{name}");
+}
+
 #[test]
-fn both_forms_are_the_golden_ones() {
-    let status = observe(Host::healthy().0.path());
-    assert_eq!(crate::ui::status::status(&status), include_str!("healthy.txt"));
-    assert_eq!(crate::ui::json(&status).unwrap(), include_str!("healthy.json"));
+fn all_forms_are_the_golden_ones() {
+    let status = Host::healthy().see();
+    golden("healthy.txt", &crate::ui::status::status(&status, false));
+    golden("healthy.json", &crate::ui::json(&status).unwrap());
+    golden("healthy-bootc.json", &crate::ui::json(&crate::ui::bootc::host(&status, false)).unwrap());
+    let status = busy().see();
+    golden("busy.txt", &crate::ui::status::status(&status, true));
+    golden("busy.json", &crate::ui::json(&status).unwrap());
+    golden("busy-bootc.json", &crate::ui::json(&crate::ui::bootc::host(&status, false)).unwrap());
+}
+
+/// Everything at once: an update is staged, an older one failed, one is pinned.
+fn busy() -> Host {
+    let host = Host::healthy();
+    host.staged();
+    host.deployment("00000000000000bb.0", "v0.5");
+    host.write("sysroot/cfs/deploy/00000000000000bb.0/pinned", b"");
+    host.write(
+        "sysroot/cfs/deploy/0123456789abcdef.0/health.json",
+        include_bytes!("../../../tests/records/health.json"),
+    );
+    let denied = include_str!("../../../tests/records/denied.json");
+    host.write("sysroot/cfs/denied.json", denied.replace("cdef.2", "cdef.1").as_bytes());
+    host.write("sysroot/cfs/notes.json", include_bytes!("../../../tests/records/notes.json"));
+    host
 }
 
 #[test]
@@ -87,7 +174,7 @@ fn an_empty_root_is_an_answer_too() {
     assert_eq!(status.tier, Tier::None);
     assert_eq!(status.conditions.len(), 1);
     assert_eq!(status.conditions[0].kind, "NotBootedByCfsHost");
-    assert!(crate::ui::status::status(&status).starts_with("ALARM: this system was not started by cfs-host"));
+    assert!(crate::ui::status::status(&status, false).starts_with("ALARM: this system was not started by cfs-host"));
 }
 
 #[test]
@@ -125,7 +212,7 @@ fn a_refusal_is_shown_and_cannot_drive_the_terminal() {
     let json = r#"{"v":1,"n":2,"entry":"e","uki":"u","rule":13,"why":"forged \u001b[2J"}"#;
     host.variable("CfsHostRefusal", CFS_HOST, json.as_bytes());
     assert_eq!(host.kinds(), ["EarlierBootRefused"]);
-    let text = crate::ui::status::status(&observe(host.0.path()));
+    let text = crate::ui::status::status(&observe(host.0.path()), false);
     assert!(text.contains("rule 13: forged") && !text.contains('\x1b'), "{text}");
 }
 
@@ -135,5 +222,273 @@ fn permissive_mode_is_said_first() {
     host.write("run/cfs-host/booted.json", RECORD.replace("\"enforce\"", "\"permissive\"").as_bytes());
     let status = observe(host.0.path());
     assert_eq!(status.tier, Tier::None);
-    assert!(crate::ui::status::status(&status).starts_with("ALARM: PERMISSIVE"));
+    assert!(crate::ui::status::status(&status, false).starts_with("ALARM: PERMISSIVE"));
+}
+
+#[test]
+fn the_highest_order_is_next_and_a_one_shot_comes_before_it() {
+    let host = Host::healthy();
+    let next = |host: &Host| host.see().next.map(|next| (next.deployment.unwrap_or(next.entry), next.because));
+    assert_eq!(next(&host), Some(("0123456789abcdef.0".into(), Because::HighestOrder)));
+    host.one_shot(&format!("cfs-{OLD}.1.conf"));
+    assert_eq!(next(&host), Some((OLD.into(), Because::OneShot)));
+    host.one_shot("windows.conf");
+    assert_eq!(next(&host), Some(("windows.conf".into(), Because::OneShot)));
+    assert_eq!(host.see().conditions, []);
+}
+
+#[test]
+fn a_default_that_somebody_set_is_told_and_counts_if_it_is_there() {
+    let host = Host::healthy();
+    host.variable("LoaderEntryDefault", LOADER, &utf16(&format!("cfs-{OLD}.1.conf")));
+    assert_eq!(host.see().next.unwrap().because, Because::LoaderEntryDefault);
+    assert_eq!(host.kinds(), ["DefaultOverridden"]);
+    host.variable("LoaderEntryDefault", LOADER, &utf16("gone.conf"));
+    assert_eq!(host.see().next.unwrap().because, Because::HighestOrder);
+}
+
+#[test]
+fn the_last_writers_list_is_newer_than_the_loaders() {
+    let host = Host::healthy();
+    host.entries(&["cfs-0123456789abcdef.0.2", &format!("cfs-{OLD}.3")]);
+    let status = host.see();
+    assert_eq!(status.next.unwrap().deployment.unwrap(), OLD);
+    let marks: Vec<_> = status.deployments.iter().map(|d| (d.default, d.rollback_target, d.good)).collect();
+    assert_eq!(marks, [(true, false, true), (false, true, true)]);
+}
+
+#[test]
+fn without_efi_variables_the_last_writers_one_shot_is_believed() {
+    let host = Host::healthy();
+    host.remove("sys");
+    let entry = format!("cfs-{OLD}.1");
+    let json = serde_json::json!({"version": 1, "entries": [entry], "oneShot": format!("{entry}.conf")});
+    host.write("run/cfs-host/entries.json", json.to_string().as_bytes());
+    assert_eq!(host.see().next.unwrap().because, Because::OneShot);
+}
+
+#[test]
+fn entries_and_directories_that_do_not_fit_are_told() {
+    let host = Host::healthy();
+    host.remove(&format!("sysroot/cfs/deploy/{OLD}"));
+    let (severity, message) = host.condition("EntryWithoutDeployment");
+    assert!(severity == Severity::Warning && message.contains(OLD), "{message}");
+    host.one_shot(&format!("cfs-{OLD}.1.conf"));
+    assert_eq!(host.condition("EntryWithoutDeployment").0, Severity::Alarm);
+
+    let host = Host::healthy();
+    host.entries(&["cfs-0123456789abcdef.0.2"]);
+    assert_eq!(host.kinds(), ["DeploymentWithoutEntry"]);
+    host.write(&format!("sysroot/cfs/deploy/{OLD}/pinned"), b"");
+    assert_eq!(host.see().conditions, []);
+    host.entries(&[]);
+    assert_eq!(host.kinds(), ["NoGoodEntry"]);
+    host.entries(&["cfs-0123456789abcdef.0.2", &format!("cfs-{OLD}.2"), "cfs-odd"]);
+    assert_eq!(host.kinds(), ["ForeignEntry", "AmbiguousDefault"]);
+}
+
+#[test]
+fn a_deployment_that_lacks_a_part_will_not_boot_and_that_is_told() {
+    for part in [format!("cfs/deploy/{OLD}/image.sig"), format!("cfs/deploy/{OLD}/etc"), "composefs/objects/00".into()]
+    {
+        let host = Host::healthy();
+        host.remove(&format!("sysroot/{part}"));
+        let (_, message) = host.condition("DeploymentIncomplete");
+        assert!(message.contains(OLD), "{message}");
+        assert_eq!(host.kinds().len(), 1);
+    }
+}
+
+#[test]
+fn what_is_staged_is_told_and_is_no_leftover() {
+    let host = Host::healthy();
+    host.staged();
+    let status = host.see();
+    assert_eq!(status.conditions, []);
+    assert!(status.deployments.iter().find(|deployment| deployment.id == NEW).unwrap().staged);
+    assert!(host.text().contains("(the next restart tries it once)"), "{}", host.text());
+    host.remove(&format!("sysroot/cfs/deploy/{NEW}"));
+    assert_eq!(host.kinds(), ["StagedMissing"]);
+}
+
+#[test]
+fn each_state_of_a_trial_is_told() {
+    let host = Host::healthy();
+    host.deployment(NEW, "v2");
+    host.entries(&["cfs-0123456789abcdef.0.2", &format!("cfs-{OLD}.1"), &format!("cfs-{NEW}.0")]);
+    host.trial("armed");
+    assert_eq!(host.kinds(), ["TrialUnsettled"]);
+    host.one_shot(&format!("cfs-{NEW}.0.conf"));
+    assert_eq!(host.see().conditions, []);
+    assert!(host
+        .see()
+        .deployments
+        .iter()
+        .any(|deployment| deployment.id == NEW && deployment.on_trial && !deployment.good));
+    host.trial("arming");
+    assert_eq!(host.kinds(), ["ShutdownInterrupted"]);
+    host.write("run/cfs-host/booted.json", RECORD.replace("abcdef.0\",\n", "abcdef.2\",\n").as_bytes());
+    host.trial("running");
+    assert_eq!(host.kinds(), ["OnTrial"]);
+    host.trial("unhealthy");
+    assert!(host.condition("TrialUnhealthy").1.contains("required check 10-web failed"));
+    host.trial("of-tomorrow");
+    assert_eq!(host.kinds(), ["OnTrial"]);
+}
+
+#[test]
+fn failures_are_warnings_until_something_newer_runs() {
+    let host = Host::healthy();
+    host.write("sysroot/cfs/denied.json", include_bytes!("../../../tests/records/denied.json"));
+    host.write("sysroot/cfs/notes.json", include_bytes!("../../../tests/records/notes.json"));
+    let (severity, message) = host.condition("ImageDenied");
+    assert!(severity == Severity::Warning && message.contains("it did not start"), "{message}");
+    assert!(host.condition("Note").1.contains("no space left"));
+    let older = include_str!("../../../tests/records/denied.json").replace("2026-01-01", "2025-12-31");
+    host.write("sysroot/cfs/denied.json", older.as_bytes());
+    assert_eq!(host.condition("ImageDenied").0, Severity::Info);
+}
+
+#[test]
+fn half_made_and_foreign_names_are_told() {
+    let host = Host::healthy();
+    host.write("sysroot/cfs/deploy/.tmp-0123456789abcdef.3/origin.json", b"");
+    host.write("sysroot/cfs/deploy/lost+found/x", b"");
+    assert_eq!(host.kinds(), ["HalfMade", "ForeignName"]);
+}
+
+const FILES: [&str; 9] = [
+    "run/cfs-host/booted.json",
+    "run/cfs-host/staged.json",
+    "run/cfs-host/entries.json",
+    "sysroot/cfs/trial.json",
+    "sysroot/cfs/denied.json",
+    "sysroot/cfs/notes.json",
+    "sysroot/cfs/deploy/0123456789abcdef.0/origin.json",
+    "sysroot/cfs/deploy/0123456789abcdef.0/health.json",
+    "sysroot/cfs/deploy/0123456789abcdef.0/pinned",
+];
+
+#[test]
+fn directories_pipes_links_and_huge_files_in_the_place_of_records_are_told() {
+    let odd: [&dyn Fn(&Path); 4] = [
+        &|path| fs::create_dir_all(path).unwrap(),
+        &|path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap()
+        },
+        &|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        &|path| fs::File::create(path).unwrap().set_len(1 << 40).unwrap(),
+    ];
+    for (file, make) in FILES[..8].iter().flat_map(|file| odd.iter().map(move |make| (file, make))) {
+        let host = Host::healthy();
+        let path = host.0.path().join(file);
+        let _ = fs::remove_file(&path);
+        make(&path);
+        let conditions = host.see().conditions;
+        assert!(!conditions.is_empty(), "{file}");
+        assert!(conditions[0].message.contains(&**file) || file.contains("booted"), "{file}: {conditions:?}");
+    }
+}
+
+#[test]
+fn later_versions_are_told_with_path_and_reason() {
+    for file in ["run/cfs-host/staged.json", "sysroot/cfs/denied.json"] {
+        let host = Host::healthy();
+        host.write(file, br#"{"version":2,"images":[]}"#);
+        let (_, message) = host.condition("RecordUnreadable");
+        assert!(message.contains(file), "{message}");
+    }
+}
+
+/// Runs as nobody in a process of its own; this one may be root, who sees all.
+#[test]
+fn what_only_root_may_see_is_no_fault_of_the_host() {
+    let host = Host::healthy();
+    host.write("sysroot/cfs/denied.json", include_bytes!("../../../tests/records/denied.json"));
+    let close = |path: &str| fs::set_permissions(host.0.path().join(path), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(host.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    close("sysroot/cfs/denied.json");
+    close("sysroot/cfs/deploy/00000000000000aa.2/origin.json");
+    close("sysroot/composefs");
+    let kinds = as_nobody(|| host.kinds());
+    assert_eq!(kinds, ["RunAsRoot"]);
+    let message = as_nobody(|| host.condition("RunAsRoot").1);
+    assert!(message.contains("denied.json") && message.contains("aa.2/origin.json"), "{message}");
+    close("sysroot/cfs/deploy");
+    assert_eq!(as_nobody(|| host.kinds()), ["RunAsRoot"]);
+    close("sysroot");
+    close("run/cfs-host");
+    assert_eq!(as_nobody(|| host.kinds()), ["RunAsRoot"]);
+    for path in ["sysroot", "run/cfs-host", "sysroot/cfs/deploy", "sysroot/composefs"] {
+        fs::set_permissions(host.0.path().join(path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// What another user gets: the file system rights of one thread are its own.
+fn as_nobody<T: Send>(look: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            if rustix::process::geteuid().is_root() {
+                let nobody = rustix::process::Uid::from_raw(65534);
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            look()
+        });
+        thread.join().unwrap()
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_in_any_file_are_answered(file in prop::sample::select(&FILES[..]), bytes: Vec<u8>) {
+        let host = busy();
+        host.write(file, &bytes);
+        let status = host.see();
+        let text = crate::ui::status::status(&status, true);
+        prop_assert!(!text.is_empty() && !text.contains('\x1b'));
+        crate::ui::json(&status).unwrap();
+        prop_assert_eq!(&crate::ui::bootc::host(&status, false)["kind"], "BootcHost");
+    }
+
+    #[test]
+    fn any_change_of_a_record_is_answered(file in prop::sample::select(&FILES[..8]), at: prop::sample::Index, byte: u8) {
+        let host = busy();
+        let path = host.0.path().join(file);
+        if let Ok(mut bytes) = fs::read(&path) {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            fs::write(&path, bytes).unwrap();
+        }
+        let status = host.see();
+        prop_assert!(!crate::ui::status::status(&status, true).contains('\x1b'));
+        crate::ui::json(&status).unwrap();
+    }
+
+    #[test]
+    fn any_variables_are_answered(entries: Vec<u8>, one_shot: Vec<u8>, preferred: Vec<u8>) {
+        let host = Host::healthy();
+        for (name, bytes) in [("LoaderEntries", entries), ("LoaderEntryOneShot", one_shot), ("LoaderEntryDefault", preferred)] {
+            host.variable(name, LOADER, &bytes);
+        }
+        prop_assert!(!host.text().contains('\x1b'));
+    }
+}
+
+/// `cargo test --release --lib a_host_with_20_deployments -- --ignored --nocapture` prints the figure.
+#[test]
+#[ignore = "a figure, not a promise of every machine"]
+fn a_host_with_20_deployments_answers_in_50_ms() {
+    let host = busy();
+    let mut entries = Vec::new();
+    for number in 0..20 {
+        let id = format!("{number:016x}.7");
+        host.deployment(&id, "v9");
+        entries.push(format!("cfs-{id}.{}", number + 10));
+    }
+    host.entries(&entries.iter().map(String::as_str).collect::<Vec<_>>());
+    let begin = std::time::Instant::now();
+    let text = host.text();
+    let took = begin.elapsed();
+    println!("status of a host with {} deployments: {took:?}", text.matches("\ndeployment ").count());
+    assert!(took < std::time::Duration::from_millis(50), "{took:?}");
 }
