@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::admit::{admit, Admitted, SignedUki};
 use super::host::{Host, REBOOT_REQUIRED};
 use super::import::{import, stored_tree, Keep, Stats};
+use super::pin::pin;
 use super::prune;
 use super::verify::{acceptable_to, Trust};
 use super::Refused;
@@ -107,7 +108,7 @@ fn reference(host: &Host, request: &Request) -> anyhow::Result<Reference> {
 }
 
 /// A deployment of this manifest that was good once and does not run: somebody went back from it.
-fn held_back(host: &Host, esp: &RunningEsp, digest: &str) -> anyhow::Result<Option<DeploymentId>> {
+pub(super) fn held_back(host: &Host, esp: &RunningEsp, digest: &str) -> anyhow::Result<Option<DeploymentId>> {
     let promoted = esp.entries()?.into_iter().filter(|entry| entry.name.order > 0).map(|entry| entry.name.deployment);
     let mut others = promoted.filter(|id| *id != host.deployment);
     Ok(others.find(|id| host.origin(id).is_ok_and(|origin| origin.manifest_digest == digest)))
@@ -124,6 +125,9 @@ pub fn stage(
 ) -> anyhow::Result<(Staged, Stats)> {
     let sysroot = host.sysroot();
     esp.remove_leftovers(sys)?;
+    if request.retain {
+        pin(host, sys, &host.deployment, true)?;
+    }
     let (need_esp, need_store) = (offer.plan.esp_peak, offer.plan.store_growth);
     prune::make_room(host, sys, esp, need_esp, need_store)?;
     if request.force {

@@ -2,7 +2,7 @@
 
 use super::table::{plain, Table};
 use crate::model::status::{
-    Because, Booted, Condition, Deployment, Next, RollbackProtection, Severity, Status, Tier, Verdict,
+    Because, Booted, Condition, Deployment, RollbackProtection, Severity, Status, Tier, Verdict,
 };
 use crate::model::update::{Phase, Staged, Trial};
 
@@ -31,7 +31,7 @@ fn summary(status: &Status) -> Table {
         Some(booted) => table.row("runs", format!("{}{}", booted.deployment, image(&booted.deployment))),
         None => table.row("runs", "unknown"),
     };
-    table.row("next", next(status.next.as_ref()));
+    table.row("next", next(status));
     if let Some(staged) = &status.staged {
         table.row("staged", staged_line(staged));
     }
@@ -53,21 +53,28 @@ fn named(deployment: &Deployment) -> String {
     }
 }
 
-fn next(next: Option<&Next>) -> String {
-    let Some(next) = next else { return "unknown: no boot entry is known".to_owned() };
-    let what = next.deployment.as_ref().unwrap_or(&next.entry);
+/// What an orderly restart takes: the shutdown arms what is staged.
+fn next(status: &Status) -> String {
+    let taken = status.next.as_ref().map(|next| next.deployment.as_ref().unwrap_or(&next.entry));
+    if let Some(staged) = status.staged.as_ref().filter(|staged| !staged.download_only) {
+        let back = taken.map(|taken| format!("; if it fails, {taken} again")).unwrap_or_default();
+        return format!("{} (staged: tried once{back})", staged.deployment);
+    }
+    let Some((next, taken)) = status.next.as_ref().zip(taken) else {
+        return "unknown: no boot entry is known".to_owned();
+    };
     let why = match next.because {
         Because::OneShot => "once only; if it fails, the default is back",
         Because::LoaderEntryDefault => "LoaderEntryDefault names it",
         Because::HighestOrder => "the default, the last good one",
     };
-    format!("{what} ({why})")
+    format!("{taken} ({why})")
 }
 
 fn staged_line(staged: &Staged) -> String {
     let how = match staged.download_only {
         true => "downloaded only: `cfs-host upgrade --from-downloaded` takes it",
-        false => "the next restart tries it once",
+        false => "the shutdown arms it",
     };
     format!("{}: {} ({how})", staged.deployment, staged.reference)
 }
