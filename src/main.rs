@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 
 use cfs_host::cli::called_as::CalledAs;
-use cfs_host::cli::{run, Cli};
-use clap::Parser;
+use cfs_host::cli::{elsewhere, run};
 
 fn main() -> ExitCode {
     let called_as = CalledAs::of(std::env::args_os().next().as_deref());
-    match run(Cli::parse(), called_as) {
+    match run(elsewhere::parse(), called_as) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("{fault}");

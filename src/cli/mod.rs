@@ -1,6 +1,7 @@
 //! One file per verb: arguments, the call of a flow, the print-out.
 
 pub mod called_as;
+pub mod elsewhere;
 pub mod etc;
 pub mod image;
 mod ingredients;

@@ -12,26 +12,10 @@ use crate::boot::order;
 use crate::boot::running_esp::RunningEsp;
 use crate::deploy::origin::now;
 use crate::deploy::records::{self, TRIAL};
-use crate::model::update::{DeniedImage, FailureKind, Trial};
+use crate::model::update::{DeniedImage, FailureKind, RolledBack, Trial};
 use crate::model::{DeploymentId, EntryName};
 use crate::sys::Sys;
 use candidate::Candidate;
-
-/// What changed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RolledBack {
-    /// The default before.
-    pub before: Option<String>,
-    /// The default now.
-    pub now: String,
-    /// The trial that was given up; its image is not taken again without `--force`.
-    pub gave_up: Option<String>,
-    /// Whether something staged was dropped.
-    pub discarded: bool,
-    /// Whether the default is another one than what runs: a restart is needed.
-    pub restart: bool,
-}
 
 /// Promotes `to`, or the newest good deployment other than the default. Refuses while something is staged, unless it may be discarded.
 /// The caller holds the lock.

@@ -253,3 +253,19 @@ pub struct UpdatePlan {
     /// Deployments that go.
     pub remove: Vec<String>,
 }
+
+/// What a rollback changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolledBack {
+    /// The default before.
+    pub before: Option<String>,
+    /// The default now.
+    pub now: String,
+    /// The trial that was given up; its image is not taken again without `--force`.
+    pub gave_up: Option<String>,
+    /// Whether something staged was dropped.
+    pub discarded: bool,
+    /// Whether the default is another one than what runs: a restart is needed.
+    pub restart: bool,
+}

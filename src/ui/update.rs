@@ -2,7 +2,7 @@
 
 use super::bytes;
 use super::table::Table;
-use crate::model::update::{Staged, UpdatePlan};
+use crate::model::update::{RolledBack, Staged, UpdatePlan};
 
 /// The plan, a line each: what is fetched, how store and ESP grow, what goes.
 pub fn plan(plan: &UpdatePlan) -> String {
@@ -38,6 +38,28 @@ pub fn staged(staged: &Staged, summary: Option<&str>) -> String {
         match staged.download_only {
             true => "downloaded only: `cfs-host upgrade --from-downloaded` takes it",
             false => "the next restart tries it once; it stays if its health checks pass",
+        },
+    );
+    table.render()
+}
+
+/// A rollback: the default before and after, and when that counts.
+pub fn rolled_back(done: &RolledBack) -> String {
+    let mut table = Table::default();
+    table.row("default before", done.before.as_deref().unwrap_or("none")).row("default now", &done.now);
+    if let Some(trial) = &done.gave_up {
+        table.row("given up", format!("{trial}: it was on trial; `upgrade --force` takes its image again"));
+    }
+    if done.discarded {
+        table.row("dropped", "what was staged");
+    }
+    let same = done.before.as_ref() == Some(&done.now);
+    table.row(
+        "next",
+        match (done.restart, same) {
+            (true, _) => format!("the next restart boots {}, with its own /etc", done.now),
+            (false, true) => "nothing changes: it is the default already, and runs".to_owned(),
+            (false, false) => "it runs already: the next restart boots it again".to_owned(),
         },
     );
     table.render()
