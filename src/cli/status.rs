@@ -1,6 +1,6 @@
 //! `cfs-host status`: what runs, why it may be trusted, what boots next, what failed.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -59,8 +59,11 @@ pub fn run(args: Args, called_as: CalledAs) -> anyhow::Result<()> {
             }
         }
     };
-    print!("{text}");
-    Ok(())
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // `status | head` has what it wanted.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 impl Args {

@@ -6,7 +6,7 @@ use crate::boot::{entry::UKIS, one_shot};
 use crate::deploy::layout::{self, REPOSITORY};
 use crate::deploy::records::STAGED;
 use crate::flow::host::{ENTRIES_NOW, REBOOT_REQUIRED};
-use crate::flow::stage::held_back;
+use crate::flow::stage::{held_back, unlock};
 use crate::model::update::{EntriesNow, Phase};
 use crate::sys::{Fault, FaultPlan};
 
@@ -75,6 +75,20 @@ fn what_is_staged_is_not_thrown_away_by_the_way() {
     assert!(!fixture.root().join(STAGED).exists() && !fixture.root().join(REBOOT_REQUIRED).exists());
     assert!(!layout::deployment(&host.sysroot(), &staged).exists());
     assert!(!rollback(&host, &Sys::real(), None, true).unwrap().discarded);
+}
+
+/// kured's check is that a file is there; `/var/run` is `/run`.
+#[test]
+fn kured_finds_its_file_while_something_waits_for_the_shutdown_and_only_then() {
+    let (fixture, host, _) = three();
+    let sentinel = fixture.root().join("run/reboot-required");
+    assert!(unlock(&host, &Sys::real()).is_err() && !sentinel.exists());
+    fixture.stage('d');
+    fs::remove_file(&sentinel).unwrap();
+    unlock(&host, &Sys::real()).unwrap();
+    assert!(sentinel.is_file());
+    rollback(&host, &Sys::real(), None, true).unwrap();
+    assert!(!sentinel.exists());
 }
 
 #[test]

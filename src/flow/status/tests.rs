@@ -363,6 +363,26 @@ fn half_made_and_foreign_names_are_told() {
     assert_eq!(host.kinds(), ["HalfMade", "ForeignName"]);
 }
 
+#[test]
+fn every_type_of_condition_is_documented() {
+    let page = include_str!("../../../docs/formats.md");
+    let page = page.split("Types of conditions.").nth(1).unwrap();
+    let documented: std::collections::BTreeSet<&str> =
+        page.split('`').skip(1).step_by(2).filter(|word| word.starts_with(char::is_uppercase)).collect();
+    let sources = [
+        include_str!("boot.rs"),
+        include_str!("deployments.rs"),
+        include_str!("next.rs"),
+        include_str!("seen.rs"),
+        include_str!("waiting.rs"),
+    ];
+    let quoted = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+    let variables = ["LoaderInfo", "LoaderEntries", "LoaderEntryDefault", "SecureBoot", "SetupMode", "CfsHostRefusal"];
+    let is_word = |word: &&str| word.starts_with(char::is_uppercase) && word.chars().all(char::is_alphanumeric);
+    let used = quoted.filter(is_word).filter(|word| *word == "SetupMode" || !variables.contains(word)).collect();
+    assert_eq!(documented, used);
+}
+
 const FILES: [&str; 9] = [
     "run/cfs-host/booted.json",
     "run/cfs-host/staged.json",
