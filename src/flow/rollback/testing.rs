@@ -18,18 +18,22 @@ use crate::model::{DeploymentId, EntryName};
 use crate::store::Store;
 use crate::sys::Sys;
 
+/// In memory where that is to be had: many hosts are made, and each syncs often.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    match memory.is_dir() {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir().unwrap(),
+    }
+}
+
 pub struct Fixture {
     dir: tempfile::TempDir,
 }
 
 impl Fixture {
     pub fn new() -> Self {
-        // In memory where that is to be had: many hosts are made, and each syncs often.
-        let memory = Path::new("/dev/shm");
-        let dir = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory).unwrap(),
-            false => tempfile::tempdir().unwrap(),
-        };
+        let dir = scratch();
         let sysroot = dir.path().join("sysroot");
         for folder in ["sysroot", "run/cfs-host", EFIVARS, &format!("esp/{DIRECTORY}"), &format!("esp/{UKIS}")] {
             fs::create_dir_all(dir.path().join(folder)).unwrap();

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::boot::efivar::{self, CFS_HOST, GLOBAL, LOADER};
+use crate::flow::rollback::testing::scratch;
 use crate::model::status::{Because, Severity, Writable};
 
 const IMAGE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -27,7 +28,7 @@ struct Host(tempfile::TempDir);
 impl Host {
     /// A host that booted well.
     fn healthy() -> Self {
-        let host = Self(tempfile::tempdir().unwrap());
+        let host = Self(scratch());
         host.write("run/cfs-host/booted.json", RECORD.as_bytes());
         host.deployment("0123456789abcdef.0", "v1");
         host.deployment("00000000000000aa.2", "v0");
