@@ -94,6 +94,15 @@ pub fn remove(sys: &Sys, root: &Path, id: &DeploymentId) -> Result<()> {
     Ok(())
 }
 
+/// Removes what ended runs left under temporary names. The caller is the only writer.
+pub fn remove_leftovers(sys: &Sys, root: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(root.join(DEPLOYMENTS)) else { return Ok(()) };
+    for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".tmp-")) {
+        sys.remove_dir_all(&entry.path())?;
+    }
+    Ok(())
+}
+
 fn write_below(
     sys: &Sys,
     directory: &Path,

@@ -141,7 +141,7 @@ fn firmware(root: &Path) -> Firmware {
 }
 
 /// The record has it if this boot was good and removed the variable.
-fn refusal_hint(root: &Path, booted: Option<&Booted>) -> Option<RefusalRecord> {
+pub(super) fn refusal_hint(root: &Path, booted: Option<&Booted>) -> Option<RefusalRecord> {
     let variable = efivar::read(root, "CfsHostRefusal", CFS_HOST);
     let from_variable = variable.and_then(|variable| RefusalRecord::parse(&variable.value));
     from_variable.or_else(|| booted.and_then(|booted| booted.refusal.clone()))
