@@ -32,11 +32,8 @@ pub fn tell(root: &Path, priority: Priority, text: &str) -> bool {
 fn message(priority: Priority, text: &str) -> Vec<u8> {
     // A line each: the text must not begin another field.
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!(
-        "MESSAGE={line}\nPRIORITY={}\nMESSAGE_ID={MESSAGE_ID}\nSYSLOG_IDENTIFIER=cfs-host\n",
-        priority as u8
-    )
-    .into_bytes()
+    format!("MESSAGE={line}\nPRIORITY={}\nMESSAGE_ID={MESSAGE_ID}\nSYSLOG_IDENTIFIER=cfs-host\n", priority as u8)
+        .into_bytes()
 }
 
 #[cfg(test)]
@@ -53,6 +50,8 @@ mod tests {
         let mut buffer = [0; 1000];
         let length = journal.recv(&mut buffer).unwrap();
         let text = std::str::from_utf8(&buffer[..length]).unwrap();
-        assert!(text.starts_with("MESSAGE=failed PRIORITY=0\nPRIORITY=4\nMESSAGE_ID=26f3b1eb24464d12aa5e7b544a6b5468\n"));
+        assert!(
+            text.starts_with("MESSAGE=failed PRIORITY=0\nPRIORITY=4\nMESSAGE_ID=26f3b1eb24464d12aa5e7b544a6b5468\n")
+        );
     }
 }

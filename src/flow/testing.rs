@@ -178,7 +178,8 @@ impl TestHost {
         let entry = wished.or(default).unwrap();
         for entry in entries.iter().filter(|entry| entry.name.order > 0).chain([entry]) {
             let uki = esp.read_uki(&entry.uki).unwrap().expect("an entry whose UKI is missing");
-            let origin = Origin::read(&layout::deployment(&self.sysroot(), &entry.name.deployment).join(layout::ORIGIN));
+            let origin =
+                Origin::read(&layout::deployment(&self.sysroot(), &entry.name.deployment).join(layout::ORIGIN));
             assert_eq!(uki::sha256(&uki), origin.expect("an entry whose deployment is missing").uki);
         }
         entry.name.deployment.clone()
@@ -239,7 +240,9 @@ fn collect(root: &Path, directory: &Path, found: &mut BTreeMap<String, String>) 
             continue;
         }
         let text = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
-        let times = |line: &&str| !line.contains("\"at\":") && !line.contains("\"deployedAt\":") && !line.contains("\"seconds\":");
+        let times = |line: &&str| {
+            !line.contains("\"at\":") && !line.contains("\"deployedAt\":") && !line.contains("\"seconds\":")
+        };
         found.insert(name, text.lines().filter(times).collect::<Vec<_>>().join("\n"));
     }
 }

@@ -79,10 +79,13 @@ fn judge(ended: &Ended, limit: Duration) -> (Outcome, String) {
     let printed = printable(&ended.output);
     let (outcome, how) = match ended.status {
         Some(status) if status.success() => return (Outcome::Passed, printed),
-        Some(status) => (Outcome::Failed, match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit code {code}"),
-            (None, signal) => format!("signal {}", signal.unwrap_or_default()),
-        }),
+        Some(status) => (
+            Outcome::Failed,
+            match (status.code(), status.signal()) {
+                (Some(code), _) => format!("exit code {code}"),
+                (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+            },
+        ),
         None => (Outcome::TimedOut, format!("not done after {} s", limit.as_secs_f64().ceil())),
     };
     (outcome, if printed.is_empty() { how } else { format!("{how}: {printed}") })

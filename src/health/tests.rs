@@ -130,7 +130,11 @@ fn after_a_verdict_only_its_own_programs_run() {
 #[test]
 fn the_environment_is_small_and_the_output_can_be_shown() {
     let dir = tempfile::tempdir().unwrap();
-    check(dir.path(), &format!("{OURS}/required/10"), "pwd; env | cut -d= -f1 | sort | tr '\\n' ' '; printf '\\033[2J'");
+    check(
+        dir.path(),
+        &format!("{OURS}/required/10"),
+        "pwd; env | cut -d= -f1 | sort | tr '\\n' ' '; printf '\\033[2J'",
+    );
     let checks = run(&Sys::real(), dir.path());
     assert_eq!(checks[0].output, "/\nLANG PATH PWD \u{fffd}[2J");
 }

@@ -48,7 +48,8 @@ pub fn check_health(host: &Host, sys: &Sys) -> anyhow::Result<Verdict> {
 
 /// For people: the first required check that did not pass, and how many more.
 fn reason(checks: &[Check]) -> String {
-    let failed: Vec<&Check> = checks.iter().filter(|check| check.required && check.outcome != Outcome::Passed).collect();
+    let failed: Vec<&Check> =
+        checks.iter().filter(|check| check.required && check.outcome != Outcome::Passed).collect();
     let Some(first) = failed.first() else { return "a required check failed".to_owned() };
     let more = match failed.len() {
         1 => String::new(),

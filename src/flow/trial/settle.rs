@@ -103,13 +103,7 @@ fn judge(host: &Host, esp: &RunningEsp, sys: &Sys, trial: &Trial) -> anyhow::Res
 }
 
 /// The image is denied; its entry goes, then the trial.
-fn condemn(
-    host: &Host,
-    esp: &RunningEsp,
-    sys: &Sys,
-    trial: &Trial,
-    denied: DeniedImage,
-) -> anyhow::Result<Settled> {
+fn condemn(host: &Host, esp: &RunningEsp, sys: &Sys, trial: &Trial, denied: DeniedImage) -> anyhow::Result<Settled> {
     disarm(host, esp, sys, &trial.entry)?;
     forget(host, sys)?;
     Ok(Settled::Failed(Box::new(denied)))
