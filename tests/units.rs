@@ -1,6 +1,6 @@
 //! The units of `dist/` are what systemd takes, have no ordering cycle, run commands that the program has, and are
 //! started in the order that a trial needs.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

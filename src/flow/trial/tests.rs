@@ -121,8 +121,11 @@ fn left_text(text: &str) -> TestHost {
     host
 }
 
+/// What is said, and the state in which settle finds a host.
+type Innocent = (&'static str, fn() -> TestHost);
+
 /// The states that blame nobody.
-const INNOCENTS: [(&str, fn() -> TestHost); 7] = [
+const INNOCENTS: [Innocent; 7] = [
     ("shutdown was interrupted", || left(Phase::Arming, None)),
     ("promotion was interrupted", || left(Phase::Healthy, None)),
     ("promotion failed: full", || left(Phase::Healthy, Some("promotion failed: full"))),
