@@ -98,7 +98,10 @@ pub fn remove(sys: &Sys, root: &Path, id: &DeploymentId) -> Result<()> {
 pub fn remove_leftovers(sys: &Sys, root: &Path) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(root.join(DEPLOYMENTS)) else { return Ok(()) };
     for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".tmp-")) {
-        sys.remove_dir_all(&entry.path())?;
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => sys.remove_dir_all(&entry.path())?,
+            false => sys.remove_file(&entry.path())?,
+        }
     }
     Ok(())
 }

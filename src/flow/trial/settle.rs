@@ -42,20 +42,29 @@ pub fn settle(host: &Host, sys: &Sys) -> anyhow::Result<Settled> {
         }
     }
     let esp = host.esp(sys)?;
+    let settled = conclude(host, &esp, sys, trial);
+    // Whatever came of that: those who may not look at the ESP are told what is on it.
+    let published = host.publish_entries(sys, &esp);
+    let settled = settled?;
+    published?;
     esp.remove_leftovers(sys)?;
     layout::remove_leftovers(sys, &host.sysroot())?;
+    Ok(settled)
+}
+
+/// `trial`: its record, or why that cannot be read.
+fn conclude(host: &Host, esp: &RunningEsp, sys: &Sys, trial: Result<Option<Trial>, String>) -> anyhow::Result<Settled> {
     let settled = match &trial {
         Ok(None) => Settled::Nothing,
-        Ok(Some(trial)) => judge(host, &esp, sys, trial)?,
+        Ok(Some(trial)) => judge(host, esp, sys, trial)?,
         Err(why) => {
             let why = format!("an update was on its way, but its record is lost: {why}");
             let_go(host, sys, "trial", why)?
         }
     };
     if !is_armed_by_this_boot(host, trial.ok().flatten().as_ref()) {
-        sweep(host, &esp, sys)?;
+        sweep(host, esp, sys)?;
     }
-    host.publish_entries(sys, &esp)?;
     Ok(settled)
 }
 

@@ -188,6 +188,7 @@ fn what_ended_runs_left_goes_and_the_entries_are_published() {
     let host = TestHost::new();
     host.put("esp/EFI/cfs/.tmp-x.efi-1", "", 0o644);
     host.put("sysroot/cfs/deploy/.tmp-0000000000000000.0/etc/a", "", 0o644);
+    host.put("sysroot/cfs/deploy/.tmp-file", "", 0o644);
     settled(&host);
     assert!(host.lasting().keys().all(|name| !name.contains(".tmp-")), "{:?}", host.lasting().keys());
     let now = std::fs::read_to_string(host.root().join(crate::flow::host::ENTRIES_NOW)).unwrap();
