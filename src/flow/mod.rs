@@ -5,6 +5,7 @@ pub mod finalize;
 pub mod host;
 pub mod import;
 pub mod install;
+pub mod journal;
 pub mod pin;
 pub mod prune;
 pub mod reboot;
@@ -14,6 +15,8 @@ pub mod seal;
 pub mod sign;
 pub mod stage;
 pub mod status;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trial;
 pub mod uki;
 pub mod verify;

@@ -50,6 +50,8 @@ pub enum Phase {
     Running,
     /// Its health checks failed.
     Unhealthy,
+    /// Its health checks passed, and it is being promoted.
+    Healthy,
     /// A newer program wrote another word.
     #[serde(other)]
     Other,
@@ -190,7 +192,7 @@ pub struct Check {
     pub outcome: Outcome,
     /// How long it took.
     pub seconds: f64,
-    /// The end of what it printed.
+    /// The end of what it printed; of a failure, first how it ended.
     pub output: String,
 }
 
