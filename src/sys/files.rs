@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{symlink, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{renameat_with, utimensat, AtFlags, RenameFlags, Timespec, Timestamps, CWD};
+
 use super::{Result, Sys};
 
 /// A file under a temporary name; [`NewFile::publish`] makes it appear whole or not at all.
@@ -117,6 +119,18 @@ impl Sys {
         self.sync_dir(parent(to))
     }
 
+    /// Exchanges two names of one file system at once, and makes that durable: neither is ever missing.
+    pub fn exchange(&self, one: &Path, two: &Path) -> Result<()> {
+        let flags = RenameFlags::EXCHANGE;
+        self.step("exchange", two, || Ok(renameat_with(CWD, one, CWD, two, flags)?))?;
+        self.sync_dir(parent(two))
+    }
+
+    /// Gives a file a second name.
+    pub fn link(&self, file: &Path, name: &Path) -> Result<()> {
+        self.step("link", name, || fs::hard_link(file, name))
+    }
+
     /// Creates a directory; it may exist already.
     pub fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
         if path.is_dir() {
@@ -176,6 +190,13 @@ impl Sys {
             }
             Ok(())
         })
+    }
+
+    /// The time of the last change of what a path holds, in seconds and nanoseconds; a link itself is meant.
+    pub fn set_modified(&self, path: &Path, (seconds, nanoseconds): (i64, i64)) -> Result<()> {
+        let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
+        let times = Timestamps { last_access: time, last_modification: time };
+        self.step("set the time of", path, || Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 }
 

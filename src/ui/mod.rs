@@ -1,5 +1,6 @@
 //! What people and programs see: tables, JSON, progress.
 
+pub mod etc;
 pub mod install;
 pub mod progress;
 pub mod status;
