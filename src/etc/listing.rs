@@ -263,22 +263,34 @@ fn digest(file: &mut File) -> io::Result<Digest> {
 }
 
 fn xattrs(path: &Path) -> io::Result<Xattrs> {
-    let length = match rustix::fs::llistxattr(path, &mut [0u8; 0][..]) {
-        Ok(0) | Err(Errno::NOTSUP) => return Ok(Xattrs::new()),
-        other => other?,
+    let names = match whole(|buffer| rustix::fs::llistxattr(path, buffer)) {
+        Err(Errno::NOTSUP) => return Ok(Xattrs::new()),
+        names => names?,
     };
-    let mut names = vec![0u8; length.max(XATTR_MAX)];
-    let length = rustix::fs::llistxattr(path, &mut names[..])?;
-    let (mut xattrs, mut value) = (Xattrs::new(), vec![0u8; XATTR_MAX]);
-    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty() && !DERIVED.contains(name)) {
-        match rustix::fs::lgetxattr(path, name, &mut value[..]) {
+    let mut xattrs = Xattrs::new();
+    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty() && !DERIVED.contains(name)) {
+        match whole(|buffer| rustix::fs::lgetxattr(path, name, buffer)) {
             // Removed meanwhile.
             Err(Errno::NODATA) => {}
-            length => xattrs.push((name.to_vec(), value[..length?].to_vec())),
+            value => xattrs.push((name.to_vec(), value?)),
         }
     }
     xattrs.sort();
     Ok(xattrs)
+}
+
+/// All that the kernel has to say; mostly that is little.
+fn whole(ask: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
+    let mut buffer = vec![0; 1 << 10];
+    loop {
+        match ask(&mut buffer) {
+            Err(Errno::RANGE) if buffer.len() < XATTR_MAX => buffer.resize(XATTR_MAX, 0),
+            length => {
+                buffer.truncate(length?);
+                return Ok(buffer);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -98,11 +98,13 @@ fn parse(bytes: &[u8]) -> std::result::Result<Record, String> {
     struct Version {
         version: u32,
     }
-    let version: Version = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if version.version != 1 {
-        return Err(format!("it has version {}, this program reads version 1", version.version));
+    let document = serde_json::from_slice::<Document>(bytes).map_err(|error| match serde_json::from_slice(bytes) {
+        Ok(Version { version }) if version != 1 => other_version(version),
+        _ => error.to_string(),
+    })?;
+    if document.version != 1 {
+        return Err(other_version(document.version));
     }
-    let document: Document = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let mut record = Record::default();
     for Row(name, cells, machine, target) in document.rows {
         let path = hex::decode(&name).ok().filter(|path| is_plain(path)).ok_or(format!("{name:?} is no path"))?;
@@ -117,6 +119,10 @@ fn parse(bytes: &[u8]) -> std::result::Result<Record, String> {
         record.image.extend(node.map(|node| (path, node)));
     }
     Ok(record)
+}
+
+fn other_version(version: u32) -> String {
+    format!("it has version {version}, this program reads version 1")
 }
 
 /// A path inside of `/etc`, or `/etc` itself.
