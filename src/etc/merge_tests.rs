@@ -170,3 +170,45 @@ fn an_older_kept_version_makes_room_unless_somebody_touched_it() {
     let result = "d.cfs-new d.cfs-new/a d.cfs-new/mine d.cfs-new.1<-d d.cfs-new.1/a<-d/a";
     check("a directory with a file of the machine's", [base, more, image], result, "d");
 }
+
+/// `A′`, `link`, `dir(A, –)` or `–` of `docs/etc.md`, under this name.
+fn cell(name: &str, text: &str) -> Vec<(String, Item)> {
+    let content = |text: &str| match (text, text.chars().next()) {
+        ("–", _) => None,
+        ("link", _) => Some(link("somewhere")),
+        (_, Some(letter @ 'A'..='C')) => Some(match &text[1..] {
+            "" => file(letter as u8),
+            "′" => mode(file(letter as u8), 0o600),
+            "″" => mode(file(letter as u8), 0o640),
+            other => panic!("{other} is no mark"),
+        }),
+        _ => panic!("{text} is no content"),
+    };
+    let Some(inner) = text.strip_prefix("dir(").and_then(|rest| rest.strip_suffix(')')) else {
+        return content(text).map(|item| (name.to_owned(), item)).into_iter().collect();
+    };
+    let children = inner.split(", ").zip(["x", "y"]);
+    let below = children.filter_map(|(text, child)| Some((format!("{name}/{child}"), content(text)?)));
+    [(name.to_owned(), directory())].into_iter().chain(below).collect()
+}
+
+#[test]
+fn the_table_of_the_page_is_true() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/etc.md")).unwrap();
+    let rows = page.lines().skip_while(|line| !line.starts_with("| old image ")).skip(2);
+    let mut seen = 0;
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let of = |items: Vec<(String, Item)>| {
+            listing(&items.iter().map(|(path, item)| (&path[..], item.clone())).collect::<Vec<_>>())
+        };
+        let [base, machine, image] = [0, 1, 2].map(|at| of(cell("p", cells[at])));
+        let (result, kept) = cells[3].split_once(", kept ").unwrap_or((cells[3], "–"));
+        let merged = merge(&base, &machine, &image);
+        let wanted = of(cell("p", result).into_iter().chain(cell("p.cfs-new", kept)).collect());
+        assert_eq!(merged.listing(&machine, &image), wanted, "{row}");
+        assert_eq!(if merged.conflicts.is_empty() { "no" } else { "yes" }, cells[4], "{row}");
+        seen += 1;
+    }
+    assert!(seen > 30, "only {seen} rows were found");
+}

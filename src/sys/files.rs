@@ -249,4 +249,33 @@ mod tests {
         Sys::real().write_file(&path, b"", 0o640).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
     }
+
+    #[test]
+    fn two_directories_change_places_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+        for path in [&one, &two] {
+            fs::create_dir(path).unwrap();
+        }
+        fs::write(one.join("f"), "").unwrap();
+        let sys = Sys::with_fault(FaultPlan { at: 1, fault: Fault::Errno(5) });
+        assert!(sys.exchange(&one, &two).is_err() && one.join("f").exists());
+        Sys::real().exchange(&one, &two).unwrap();
+        assert!(two.join("f").exists() && one.is_dir() && !one.join("f").exists());
+        assert!(Sys::real().exchange(&one, &dir.path().join("three")).is_err(), "both have to be there");
+    }
+
+    #[test]
+    fn a_times_nanoseconds_are_kept_and_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        symlink("missing", &link).unwrap();
+        Sys::real().set_modified(&link, (-5, 7)).unwrap();
+        let metadata = fs::symlink_metadata(&link).unwrap();
+        let time = |metadata: &fs::Metadata| {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.mtime(), metadata.mtime_nsec())
+        };
+        assert_eq!(time(&metadata), (-5, 7));
+    }
 }
