@@ -298,7 +298,7 @@ fn figures() {
         let folders = (0..50).map(|number| (format!("etc/{number}"), Imported::Directory));
         let file = |number: usize| {
             // Every tenth differs between the images; sizes as in a real /etc.
-            let text = format!("{number} {}\n", if number % 10 == 0 { version } else { "v1" });
+            let text = format!("{number} {}\n", if number.is_multiple_of(10) { version } else { "v1" });
             let bytes = text.repeat(20 + number % 400).into_bytes();
             let digest = store.put(&Sys::real(), &bytes).unwrap();
             let path = format!("etc/{}/file-{number}.conf", number % 50);

@@ -38,8 +38,8 @@ pub(super) fn fill(sys: &Sys, sources: &Sources<'_>, merged: &Merged, wanted: &L
             sources.describe(sys, output, item, &new)?;
         }
     }
-    // At the end, and what lies in others first: children change a directory's times, and inherit its default ACL.
-    directories.iter().rev().try_for_each(|(new, output, item)| sources.describe(sys, output, item, new))
+    // At the end: children change a directory's times, and inherit its default ACL.
+    directories.iter().try_for_each(|(new, output, item)| sources.describe(sys, output, item, new))
 }
 
 impl Sources<'_> {
