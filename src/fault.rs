@@ -111,7 +111,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         fetch::Error, fetch::Error::Registry { .. } => Class::Network;
         fetch::Error, fetch::Error::Invalid { .. } => Class::Damage;
         fetch::Error => Class::Config;
-        store::Error, store::Error::Sys(_) => Class::Config;
+        store::Error, store::Error::Sys(_) | store::Error::InUse { .. } => Class::Config;
         store::Error => Class::Damage;
         import::Error, import::Error { fault: import::Fault::Write(_) | import::Fault::Store(_), .. } => Class::Config;
         import::Error => Class::Damage;
