@@ -23,3 +23,6 @@ pub mod workshop;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -81,9 +81,10 @@ impl Graph {
         for n in &self.tagged {
             store.tag_stream(&sys, "oci", &format!("tag/{n}"), &format!("manifest-{n}")).unwrap();
         }
-        let mut roots = Roots::default();
-        self.root_images.iter().for_each(|n| drop(roots.image(images[*n])));
-        self.root_manifests.iter().for_each(|n| drop(roots.stream(format!("manifest-{n}"))));
+        let roots = Roots {
+            images: self.root_images.iter().map(|n| images[*n]).collect(),
+            streams: self.root_manifests.iter().map(|n| format!("manifest-{n}")).collect(),
+        };
         Made { dir, store, files, images, layers, manifests, roots }
     }
 
