@@ -94,6 +94,17 @@ pub fn remove(sys: &Sys, root: &Path, id: &DeploymentId) -> Result<()> {
     Ok(())
 }
 
+/// Removes what a stop left of deployments that were to come or to go. The caller is the only writer.
+pub fn remove_leftovers(sys: &Sys, root: &Path) -> Result<()> {
+    let directory = root.join(DEPLOYMENTS);
+    let Ok(entries) = std::fs::read_dir(&directory) else { return Ok(()) };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    for name in names.filter(|name| name.strip_prefix(".tmp-").is_some_and(|id| id.parse::<DeploymentId>().is_ok())) {
+        sys.remove_dir_all(&directory.join(name))?;
+    }
+    Ok(())
+}
+
 fn write_below(
     sys: &Sys,
     directory: &Path,

@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod disk;
 pub mod progress;
+pub mod prune;
 pub mod reference;
 pub mod status;
 mod text;

@@ -2,6 +2,7 @@
 
 pub mod install;
 pub mod progress;
+pub mod prune;
 pub mod status;
 mod table;
 pub mod update;
