@@ -13,7 +13,7 @@ use anyhow::Context;
 use crate::fetch::{ImageMeta, LayerStream, Source};
 use crate::image::{Node, Tree};
 use crate::import::{self, Entry};
-use crate::model::progress::{self, Event, LayerState};
+use crate::model::progress::{Event, LayerState};
 use crate::model::Digest;
 use crate::store::stream::Writer;
 use crate::store::Store;
@@ -114,20 +114,14 @@ fn read_layers(
 ) -> anyhow::Result<()> {
     watch(Event::Step(format!("Importing {}", source.image().reference)));
     let diff_ids = source.image().diff_ids()?;
-    for (index, diff_id) in diff_ids.iter().enumerate() {
-        let blob = &source.image().manifest.layers()[index];
-        let (digest, total) = (blob.digest().to_string(), blob.size());
-        let layer = progress::Layer { index, of: diff_ids.len(), digest, bytes: 0, total, state: LayerState::Known };
-        let teller = Teller { watch, layer };
+    let tellers = Teller::of_all(source.image(), store, watch)?;
+    for ((index, diff_id), teller) in diff_ids.iter().enumerate().zip(&tellers) {
         // A stream that cannot be read any more is as good as none: it is written again.
         let known = store.stream(&layer_stream(diff_id)).ok().flatten();
         let read_back = known.and_then(|stream| import::read_back(store, &stream, diff_id).ok().flatten().zip(known));
         let (entries, stream) = match read_back {
-            Some(known) => {
-                teller.tell(LayerState::Known, 0);
-                known
-            }
-            None => read_layer(source.layer(index)?, diff_id, store, sys, &teller, stats)?,
+            Some(known) => known,
+            None => read_layer(source.layer(index)?, diff_id, store, sys, teller, stats)?,
         };
         layers.push(Layer { diff_id: *diff_id, stream, entries });
     }

@@ -88,10 +88,12 @@ fn each_layer_tells_that_it_begins_and_ends_or_that_it_is_known() {
     let told = layers(&events);
     for (index, size) in image.image().manifest.layers().iter().map(|layer| layer.size()).enumerate() {
         let own: Vec<_> = told.iter().filter(|told| told.0 == index).collect();
-        assert_eq!(*own[0], (index, LayerState::Reading, 0, size));
+        assert_eq!(*own[0], (index, LayerState::Waiting, 0, size));
+        assert_eq!(*own[1], (index, LayerState::Reading, 0, size));
         assert_eq!(**own.last().unwrap(), (index, LayerState::Done, size, size));
         assert!(own.is_sorted_by_key(|told| told.2));
     }
+    assert!(told[1].1 == LayerState::Waiting, "all are told before the first is read");
     image.import(&store, &watch).unwrap();
     assert!(layers(&events).iter().all(|told| told.1 == LayerState::Known && told.2 == 0));
 }

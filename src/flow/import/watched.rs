@@ -4,20 +4,37 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::stored::unknown_layers;
+use crate::fetch::ImageMeta;
 use crate::model::progress::{Event, Layer, LayerState};
+use crate::store::Store;
 
 /// Nobody reads more than ten lines a second.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells how far one layer has come.
 pub(super) struct Teller<'a> {
-    /// Who is told.
-    pub watch: &'a (dyn Fn(Event) + Sync),
-    /// The layer, nothing read yet.
-    pub layer: Layer,
+    watch: &'a (dyn Fn(Event) + Sync),
+    layer: Layer,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    /// One for each layer of an image, which was told whether it is known.
+    pub fn of_all(meta: &ImageMeta, store: &Store, watch: &'a (dyn Fn(Event) + Sync)) -> anyhow::Result<Vec<Self>> {
+        let unknown = unknown_layers(meta, store)?;
+        let layers = meta.manifest.layers();
+        let tellers = layers.iter().enumerate().map(|(index, blob)| {
+            let waits = unknown.iter().any(|(unknown, _)| *unknown == index);
+            let state = if waits { LayerState::Waiting } else { LayerState::Known };
+            let (digest, total) = (blob.digest().to_string(), blob.size());
+            let layer = Layer { index, of: layers.len(), digest, bytes: 0, total, state };
+            watch(Event::Layer(layer.clone()));
+            Self { watch, layer }
+        });
+        Ok(tellers.collect())
+    }
+
+    /// It has come so far.
     pub fn tell(&self, state: LayerState, bytes: u64) {
         (self.watch)(Event::Layer(Layer { state, bytes, ..self.layer.clone() }));
     }
