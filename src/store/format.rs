@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::lock::{share, Alone};
+use super::refs::list;
 use super::{Error, Result, Store};
 use crate::sys::Sys;
 
@@ -84,8 +85,8 @@ impl Alone<'_> {
     pub(super) fn remove_temporary(&self, sys: &Sys) -> Result<()> {
         let path = &self.0.path;
         for folder in FOLDERS.map(|name| path.join(name)).iter().chain([path]) {
-            for leftover in names(folder)?.filter(|name| name.starts_with(TEMPORARY)) {
-                sys.remove_file(&folder.join(leftover))?;
+            for (path, ..) in list(folder)?.iter().filter(|(_, name, _)| name.starts_with(TEMPORARY)) {
+                sys.remove_file(path)?;
             }
         }
         Ok(())
@@ -131,11 +132,6 @@ fn check(file: &Path, bytes: &[u8]) -> Result<()> {
         Some(flag) => Err(refuse(format!("it uses the feature {flag:?}, which this program does not know"))),
         None => Ok(()),
     }
-}
-
-fn names(folder: &Path) -> Result<impl Iterator<Item = String>> {
-    let entries = fs::read_dir(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
 }
 
 #[cfg(test)]

@@ -84,8 +84,10 @@ impl Store {
             for name in names {
                 sys.remove_file(&folder.join(name))?;
             }
-            // Also after a sweep that was stopped here: its names are gone, and perhaps not for good.
-            sys.sync_dir(&folder)?;
+            // Also without a name to remove: those of a sweep that was stopped are gone, and perhaps not for good.
+            if folder.is_dir() {
+                sys.sync_dir(&folder)?;
+            }
         }
         for object in &garbage.objects {
             sys.remove_file(&self.object_file(&object.digest))?;

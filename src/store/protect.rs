@@ -98,7 +98,7 @@ fn count(digests: &[Digest], act: &(dyn Fn(&Digest) -> Result<bool> + Sync)) -> 
                 source: std::io::Error::other("a thread died"),
             }))
         };
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(died)).collect::<Result<()>>()
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(died))
     })?;
     Ok(yes.into_inner())
 }
