@@ -123,6 +123,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         etc::Error => Class::Config;
         flow::host::NotAHost => Class::Config;
         flow::Refused => Class::Config;
+        flow::import::NotStored => Class::Damage;
         boot::pe::BadPe => Class::Damage;
         trust::Error => Class::Config;
         install::Error => Class::Config;

@@ -18,7 +18,7 @@ use crate::model::Digest;
 use crate::store::stream::Writer;
 use crate::store::Store;
 use crate::sys::Sys;
-pub use stored::{known_layers, stored_tree, unknown_layers};
+pub use stored::{known_layers, stored_tree, unknown_layers, NotStored};
 use watched::{Teller, Watched};
 
 /// Content types of the streams, as composefs-rs has them.

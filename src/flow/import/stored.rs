@@ -1,5 +1,7 @@
 //! What the store has of an image: layers that need not be fetched, and the tree of an image that was imported before.
 
+use std::path::PathBuf;
+
 use anyhow::{ensure, Context};
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 use sha2::{Digest as _, Sha256};
@@ -11,6 +13,18 @@ use crate::import;
 use crate::model::Digest;
 use crate::store::stream::Reader;
 use crate::store::Store;
+
+/// An image that should be in the store and is not there whole.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the store in {} does not have the image {digest} whole: start another deployment (`cfs-host rollback`), \
+     or install again", store.display()
+)]
+pub struct NotStored {
+    digest: String,
+    store: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
 
 /// The layers that an import would read: index and blob bytes. A stream counts as known if its object is there; nothing is read.
 pub fn unknown_layers(meta: &ImageMeta, store: &Store) -> anyhow::Result<Vec<(usize, u64)>> {
@@ -31,13 +45,12 @@ fn is_known(store: &Store, name: &str) -> bool {
 
 /// The merged tree of an image that the store has, by the OCI digest of its manifest.
 pub fn stored_tree(store: &Store, manifest_digest: &str) -> anyhow::Result<Tree> {
-    read(store, manifest_digest).with_context(|| {
-        format!(
-            "the store in {} does not have the image {manifest_digest} whole: start another deployment \
-             (`cfs-host rollback`), or install again",
-            store.path().display()
-        )
-    })
+    let not_stored = |source: anyhow::Error| NotStored {
+        digest: manifest_digest.to_owned(),
+        store: store.path().to_owned(),
+        source: source.into(),
+    };
+    Ok(read(store, manifest_digest).map_err(not_stored)?)
 }
 
 fn read(store: &Store, manifest_digest: &str) -> anyhow::Result<Tree> {

@@ -34,6 +34,7 @@ fn an_image_that_is_not_whole_is_named_and_so_is_what_to_do() {
     let nothing = stored_tree(&store, &image.digest()).unwrap_err();
     let expected = [image.digest(), "cfs-host rollback".into(), "no stream oci-manifest-".into()];
     expected.iter().for_each(|text| assert!(reasons(&nothing).contains(text), "{}", reasons(&nothing)));
+    assert_eq!(crate::fault::Fault::from(nothing).exit_code(), 6);
     let imported = image.import(&store, &|_| ()).unwrap();
     let Some((Node::Object { digest, .. }, _)) = imported.tree.get("usr/base") else {
         panic!("a large file is an object")
