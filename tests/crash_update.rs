@@ -51,7 +51,7 @@ impl Verb<'_> {
             ERRORS.iter().for_each(|errno| self.fail(step, *errno));
             held += 1 + ERRORS.len();
         }
-        assert!(held > 3, "{} has no steps", self.name);
+        assert!(held > 0, "{} has no steps", self.name);
         println!("{}: {held}", self.name);
         held
     }

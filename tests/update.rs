@@ -91,7 +91,7 @@ fn a_trial_whose_checks_fail_is_denied_with_the_checks_words() {
     fs::create_dir_all(&checks).unwrap();
     fs::write(checks.join("10-web"), "#!/bin/sh\necho no web here\nexit 3\n").unwrap();
     fixture::run(std::process::Command::new("chmod").arg("755").arg(checks.join("10-web")));
-    assert!(!host.cfs_host(&["internals", "health", "--no-reboot"], None).status.success());
+    assert!(!host.cfs_host(&["internals", "health"], None).status.success());
     assert_eq!(host.version(&host.boot().unwrap()), "v1");
     let why = denied(&lab, &host, "unhealthy");
     assert!(why.contains("10-web") && why.contains("no web here"), "{why}");
