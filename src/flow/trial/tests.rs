@@ -373,6 +373,21 @@ fn a_promotion_leaves_the_old_default_or_the_new_one_whatever_step_fails() {
 }
 
 #[test]
+fn whatever_cuts_off_the_writing_of_the_entry_blames_nobody() {
+    let mut seen = 0;
+    for at in 1.. {
+        let host = on_trial();
+        let sys = Sys::with_fault(FaultPlan { at, fault: Fault::Gone });
+        let Err(error) = promote(&host.host(), &sys) else { break };
+        if format!("{error:#}").contains("loader/entries") {
+            assert_eq!(host.trial().unwrap().phase, Phase::Healthy, "step {at}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "{seen}");
+}
+
+#[test]
 fn the_verdict_on_a_trial_ends_in_the_old_default_whatever_step_fails() {
     let make = || {
         let host = on_trial();
