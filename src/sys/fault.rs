@@ -9,6 +9,8 @@ pub enum Fault {
     Stop,
     /// The operation fails with this errno.
     Errno(i32),
+    /// It and all that follow fail, so nothing is taken back: a power cut as a test inside one process can have it.
+    Gone,
 }
 
 /// One fault at one step; steps count from 1.
@@ -34,12 +36,11 @@ impl FaultPlan {
     }
 
     pub(super) fn strike(&self, step: u64) -> Option<io::Error> {
-        if step != self.at {
-            return None;
-        }
         match self.fault {
-            Fault::Stop => std::process::abort(),
-            Fault::Errno(number) => Some(io::Error::from_raw_os_error(number)),
+            Fault::Stop if step == self.at => std::process::abort(),
+            Fault::Errno(number) if step == self.at => Some(io::Error::from_raw_os_error(number)),
+            Fault::Gone if step >= self.at => Some(io::Error::other("the power is gone")),
+            _ => None,
         }
     }
 }
@@ -63,5 +64,7 @@ mod tests {
         assert!(plan.strike(1).is_none());
         assert_eq!(plan.strike(2).unwrap().raw_os_error(), Some(28));
         assert!(plan.strike(3).is_none());
+        let gone = FaultPlan { at: 2, fault: Fault::Gone };
+        assert_eq!([1, 2, 3].map(|step| gone.strike(step).is_some()), [false, true, true]);
     }
 }

@@ -96,9 +96,9 @@ fn a_failed_step_leaves_a_bootable_host_and_blames_nobody() {
     let counted = Sys::real();
     run(&staged(), &counted).unwrap();
     assert!(counted.steps() > 15, "{} steps", counted.steps());
-    for at in 1..=counted.steps() {
+    for (at, fault) in (1..=counted.steps()).flat_map(|at| [(at, Fault::Errno(28)), (at, Fault::Gone)]) {
         let host = staged();
-        let _ = run(&host, &Sys::with_fault(FaultPlan { at, fault: Fault::Errno(28) }));
+        let _ = run(&host, &Sys::with_fault(FaultPlan { at, fault }));
         let next = host.reboot();
         let settled = settle(&host.host(), &Sys::real()).unwrap();
         match settled {
