@@ -11,6 +11,7 @@ mod waiting;
 use std::path::Path;
 
 use crate::model::status::{RollbackProtection, Status, Tier};
+pub(super) use boot::refusal_hint;
 use seen::Seen;
 
 /// Where `/init` mounts the root file system, from the root directory.
@@ -26,7 +27,10 @@ pub fn observe(root: &Path) -> Status {
     }
     let id = booted.as_ref().map(|booted| booted.deployment.as_str());
     let firmware = boot::firmware(root, &mut seen);
-    let refusal_hint = boot::refusal_hint(root, booted.as_ref(), &mut seen);
+    let refusal_hint = refusal_hint(root, booted.as_ref());
+    if let Some(hint) = &refusal_hint {
+        boot::tell_refusal(hint, &mut seen);
+    }
     let entries = next::entries(root, &mut seen);
     let waiting = waiting::waiting(root, &sysroot, &mut seen);
     let deployments = deployments::deployments(&sysroot, id, &entries, &waiting, &mut seen);

@@ -50,6 +50,8 @@ pub enum Phase {
     Running,
     /// Its health checks failed.
     Unhealthy,
+    /// Its health checks passed, and it is being promoted.
+    Healthy,
     /// A newer program wrote another word.
     #[serde(other)]
     Other,

@@ -85,6 +85,7 @@ fn trial_line(trial: &Trial) -> String {
         Phase::Armed => "the loader was told to try it",
         Phase::Running => "it was started, and is not promoted yet",
         Phase::Unhealthy => "its health checks failed",
+        Phase::Healthy => "its health checks passed, and it is being promoted",
         Phase::Other => "in a phase that this program does not know",
     };
     format!("{}: {} ({how})", trial.deployment, trial.reference)

@@ -66,13 +66,16 @@ pub fn firmware(root: &Path, seen: &mut Seen) -> Firmware {
 }
 
 /// Why an earlier boot was refused. The record has it if this boot was good and removed the variable.
-pub fn refusal_hint(root: &Path, booted: Option<&Booted>, seen: &mut Seen) -> Option<RefusalRecord> {
+pub fn refusal_hint(root: &Path, booted: Option<&Booted>) -> Option<RefusalRecord> {
     let variable = efivar::read(root, "CfsHostRefusal", CFS_HOST);
     let from_variable = variable.and_then(|variable| RefusalRecord::parse(&variable.value));
-    let hint = from_variable.or_else(|| booted.and_then(|booted| booted.refusal.clone()))?;
+    from_variable.or_else(|| booted.and_then(|booted| booted.refusal.clone()))
+}
+
+/// That an earlier boot was refused.
+pub fn tell_refusal(hint: &RefusalRecord, seen: &mut Seen) {
     let message = format!("an earlier boot of {} was refused: rule {}: {}", hint.entry, hint.rule, hint.why);
     seen.odd("EarlierBootRefused", Severity::Warning, message);
-    Some(hint)
 }
 
 /// Whether `/etc` and `/var` are mounted writable.
