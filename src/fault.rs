@@ -120,6 +120,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         boot::uki::BadUki => Class::Damage;
         boot::running_esp::Error, boot::running_esp::Error::ReadBack(_) => Class::Damage;
         boot::running_esp::Error => Class::Config;
+        etc::Error, etc::Error::Image(deploy::Error::Content { .. }) => Class::Damage;
         etc::Error => Class::Config;
         flow::host::NotAHost => Class::Config;
         flow::Refused => Class::Config;

@@ -1,17 +1,127 @@
-//! `cfs-host internals`.
+//! `cfs-host internals`: the steps that the units of cfs-host run, one each. What they print goes to the journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use crate::flow::finalize::finalize;
+use crate::flow::host::Host;
+use crate::flow::journal::{tell, Priority};
+use crate::flow::reboot::reboot_whatever_it_takes;
+use crate::flow::trial::{check_health, give_up, promote, settle, Settled};
+use crate::flow::Refused;
+use crate::model::update::{Check, Outcome};
+use crate::sys::Sys;
 
 /// Steps that the units of cfs-host run
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(subcommand)]
+    step: Step,
     /// Work on another root directory
-    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true, global = true)]
     root: PathBuf,
 }
 
-/// Not written yet.
+#[derive(Debug, Subcommand)]
+enum Step {
+    /// Early in a boot: what became of the trial
+    Settle,
+    /// Run the health checks; restart if this boot is a trial and they fail
+    Health,
+    /// The trial that runs becomes the default
+    Promote,
+    /// Restart if this boot is a trial that is not promoted
+    GiveUp {
+        /// What people are told
+        why: String,
+    },
+    /// At shutdown: the next start tries what is staged
+    Finalize,
+}
+
+/// Runs one step.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let _ = args.root;
-    todo!()
+    let sys = Sys::from_env()?;
+    let host = Host::open(&args.root)?;
+    let say = |priority, text: String| {
+        // The journal has it once: from its socket, or from standard error.
+        if !tell(host.root(), priority, &text) {
+            eprintln!("{text}");
+        }
+    };
+    match args.step {
+        Step::Settle => {
+            if let Some((priority, text)) = told(&host, &settle(&host, &sys)?) {
+                say(priority, text);
+            }
+        }
+        Step::Health => health(&host, &sys, &say)?,
+        Step::Promote => {
+            if let Some(id) = promote(&host, &sys)? {
+                say(Priority::Notice, format!("Deployment {id} is healthy: it is the default from now on"));
+            }
+        }
+        Step::GiveUp { why } => {
+            if give_up(&host, &sys, &why)? {
+                restart(&host, &sys, &say)?;
+            }
+        }
+        Step::Finalize => {
+            if let Some(id) = finalize(&host, &sys)? {
+                eprintln!("The next start tries deployment {id}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn told(host: &Host, settled: &Settled) -> Option<(Priority, String)> {
+    Some(match settled {
+        Settled::Nothing | Settled::Good => return None,
+        Settled::OnTrial => {
+            (Priority::Notice, format!("Deployment {} is on trial until its health checks pass", host.deployment))
+        }
+        Settled::Failed(denied) => (
+            Priority::Warning,
+            format!(
+                "Fell back to deployment {}: {} failed and is not taken again ({}): {}",
+                host.deployment, denied.deployment, denied.reference, denied.why
+            ),
+        ),
+        Settled::Interrupted(why) => (Priority::Warning, format!("An update did not come to its end: {why}")),
+    })
+}
+
+fn health(host: &Host, sys: &Sys, say: &dyn Fn(Priority, String)) -> anyhow::Result<()> {
+    let verdict = check_health(host, sys)?;
+    verdict.health.checks.iter().for_each(print);
+    if verdict.ends_trial {
+        restart(host, sys, say)?;
+    }
+    match verdict.health.healthy {
+        true => Ok(()),
+        false => Err(Refused("required health checks failed: the lines above name them".into()).into()),
+    }
+}
+
+fn print(check: &Check) {
+    let kind = if check.required { "required" } else { "wanted" };
+    let outcome = match check.outcome {
+        Outcome::Passed => "passed",
+        Outcome::TimedOut => "timed out",
+        Outcome::Failed | Outcome::Other => "FAILED",
+    };
+    let output = if check.output.is_empty() { String::new() } else { format!(": {}", check.output) };
+    eprintln!("{outcome} ({kind}, {:.1} s) {}{output}", check.seconds, check.name);
+}
+
+fn restart(host: &Host, sys: &Sys, say: &dyn Fn(Priority, String)) -> anyhow::Result<()> {
+    let text = format!("Deployment {} failed its trial: restarting into the last good one", host.deployment);
+    say(Priority::Warning, text);
+    match host.root() == Path::new("/") {
+        true => reboot_whatever_it_takes(sys),
+        // What lies below another directory is not the machine that runs.
+        false => Ok(()),
+    }
 }

@@ -94,6 +94,18 @@ pub fn remove(sys: &Sys, root: &Path, id: &DeploymentId) -> Result<()> {
     Ok(())
 }
 
+/// Removes what ended runs left under temporary names. The caller is the only writer.
+pub fn remove_leftovers(sys: &Sys, root: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(root.join(DEPLOYMENTS)) else { return Ok(()) };
+    for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".tmp-")) {
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => sys.remove_dir_all(&entry.path())?,
+            false => sys.remove_file(&entry.path())?,
+        }
+    }
+    Ok(())
+}
+
 fn write_below(
     sys: &Sys,
     directory: &Path,

@@ -52,7 +52,8 @@ fn is_child_of_one(path: &Path, directories: &BTreeSet<PathBuf>) -> bool {
     plain && path.parent().is_some_and(|parent| directories.contains(parent))
 }
 
-fn create(sys: &Sys, store: &Store, shown: &str, node: &Node, place: &Path) -> Result<()> {
+/// Creates one inode, `shown` in messages, at a place that is free; its metadata is not that of the image yet.
+pub fn create(sys: &Sys, store: &Store, shown: &str, node: &Node, place: &Path) -> Result<()> {
     match node {
         Node::Directory => sys.create_dir(place, 0o700)?,
         Node::Inline(bytes) => sys.create_file(place, &mut &bytes[..])?,

@@ -119,6 +119,8 @@ pub fn note(sys: &Sys, root: &Path, note: Note) -> Result<()> {
     let path = root.join(NOTES);
     let known = read::<Notes>(&path).ok().flatten();
     let mut notes = known.unwrap_or(Notes { version: 1, notes: Vec::new(), unknown: Default::default() });
+    // Said again, it is one note: a step that is interrupted is done again.
+    notes.notes.retain(|old| (&old.what, &old.why) != (&note.what, &note.why));
     notes.notes.push(note);
     let surplus = notes.notes.len().saturating_sub(MAX_NOTES);
     notes.notes.drain(..surplus);

@@ -1,18 +1,35 @@
 //! The three-way merge of `/etc`: what the old image had, what the machine made of it, what the new image has.
 //!
-//! Takes listings; gives one directory. The merge itself is a pure function of three listings; only [`write`] writes.
-//! On a conflict the machine's version wins and the image's is kept beside it as `NAME.cfs-new`.
+//! Takes two images' trees and the machine's directory; gives one directory. [`merge()`] is a pure function of three listings;
+//! only [`stage()`] and [`refresh`] write. On a conflict the machine's version wins and the image's is kept beside it as
+//! `NAME.cfs-new`. Never touches the running `/etc`. On disk: `<root>/run/cfs-host/staged-etc.json`.
+
+mod diff;
+mod kept;
+mod listing;
+mod merge;
+mod record;
+mod stage;
+mod write;
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::image::Tree;
+use serde::{Deserialize, Serialize};
+
+pub use crate::model::etc::Change;
 use crate::model::Digest;
-use crate::store::Store;
-use crate::sys::Sys;
-
-/// Where the listings of a staged deployment lie, below the running system's root: image of old, image of new, machine at staging.
-pub const STAGED_ETC: &str = "run/cfs-host/staged-etc.json";
+pub use diff::{diff, report};
+pub use kept::kept_of;
+pub use listing::{of_directory, of_image, readable};
+pub use merge::{merge, Merged, Side, Source};
+pub use record::STAGED_ETC;
+pub use stage::{refresh, stage};
 
 /// Why `/etc` cannot be merged.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +37,9 @@ pub enum Error {
     /// A durable operation failed.
     #[error(transparent)]
     Sys(#[from] crate::sys::Error),
+    /// A file of the image cannot be written.
+    #[error(transparent)]
+    Image(#[from] crate::deploy::Error),
     /// Something cannot be read.
     #[error("cannot read {}: {why}", path.display())]
     Read {
@@ -28,116 +48,117 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// What staging left for the shutdown is not there or not understood.
+    #[error("cannot read {}: {why}; what is staged stays as it is, unfinished: upgrade again", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The new image has a file that the merge needs, and nobody knows its bytes.
+    #[error("the new image's /etc/{0} is not in the record of what was staged: upgrade again")]
+    Unknown(String),
 }
 
 /// What this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What an inode is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A directory.
+    #[serde(rename = "d")]
     Directory,
     /// A regular file: the fs-verity digest of its content.
+    #[serde(rename = "f")]
     File(Digest),
     /// A symbolic link and its target.
-    Symlink(Vec<u8>),
-    /// A device, FIFO or socket: `S_IFMT` bits and device number.
+    #[serde(rename = "l")]
+    Symlink(#[serde(with = "record::hex_bytes")] Vec<u8>),
+    /// A device or FIFO: `S_IFMT` bits and device number.
+    #[serde(rename = "s")]
     Special(u32, u64),
 }
 
+impl Kind {
+    /// Whether both are of one type, whatever their content.
+    fn is_like(&self, other: &Kind) -> bool {
+        match (self, other) {
+            (Kind::Special(one, _), Kind::Special(two, _)) => one == two,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+/// Extended attributes: name and value, sorted by name.
+pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// One inode, all that a merge compares. Times do not count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Item {
     /// What it is.
+    #[serde(rename = "k")]
     pub kind: Kind,
     /// Permission bits (12); 0 for links.
+    #[serde(rename = "m")]
     pub mode: u32,
     /// Owner and group.
+    #[serde(rename = "o")]
     pub owner: (u32, u32),
-    /// Name and value, sorted by name.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// All but those that the kernel makes from the content.
+    #[serde(rename = "x", with = "record::hex_pairs", default, skip_serializing_if = "Vec::is_empty")]
+    pub xattrs: Xattrs,
+}
+
+/// The label of the machine's policy. No image has one, so it says nothing about what somebody changed: it is never
+/// compared, and what is written gets the label that the machine's file of that name has.
+const LABEL: &[u8] = b"security.selinux";
+
+impl Item {
+    /// Whether owner, mode and extended attributes are the same, but for the label.
+    fn same_metadata(&self, other: &Item) -> bool {
+        let compared = |item: &Item| (item.mode, item.owner);
+        let xattrs = |item: &'_ Item| item.xattrs.iter().filter(|(name, _)| name != LABEL).cloned().collect::<Vec<_>>();
+        let bare = self.xattrs.is_empty() && other.xattrs.is_empty();
+        compared(self) == compared(other) && (bare || xattrs(self) == xattrs(other))
+    }
+
+    /// Whether nothing differs that a merge looks at.
+    fn same(&self, other: &Item) -> bool {
+        self.kind == other.kind && self.same_metadata(other)
+    }
+}
+
+/// The same for two that may be missing.
+fn same(one: Option<&Item>, two: Option<&Item>) -> bool {
+    match (one, two) {
+        (Some(one), Some(two)) => one.same(two),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// A whole `/etc`: path relative to it; the empty path is the directory itself.
 pub type Listing = BTreeMap<Vec<u8>, Item>;
 
-/// How a path differs from the image's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// The machine added it.
-    Added,
-    /// The machine removed it.
-    Removed,
-    /// Content, type or link target.
-    Content,
-    /// Owner, mode or extended attributes.
-    Metadata,
+/// The path of the directory that holds this one; `None` for `/etc` itself.
+fn parent(path: &[u8]) -> Option<&[u8]> {
+    if path.is_empty() {
+        return None;
+    }
+    Some(path.iter().rposition(|byte| *byte == b'/').map_or(&[][..], |at| &path[..at]))
 }
 
-/// Whose version a path of the merged `/etc` has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
-    /// The machine's.
-    Machine,
-    /// The new image's.
-    Image,
+/// Whether a path is another or lies below it.
+fn is_at_or_below(path: &[u8], top: &[u8]) -> bool {
+    top.is_empty() || path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
-/// The merged `/etc`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Merged {
-    /// Every path, and whose version it is.
-    pub paths: BTreeMap<Vec<u8>, From>,
-    /// Paths that both sides changed, differently.
-    pub conflicts: Vec<Vec<u8>>,
-    /// The image's version of conflicts: where it is kept, and which path it is of.
-    pub kept: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-/// The image's default `/etc`.
-pub fn of_image(tree: &Tree) -> Listing {
-    let _ = tree;
-    todo!()
-}
-
-/// An `/etc` on the disk.
-pub fn of_directory(directory: &Path) -> Result<Listing> {
-    let _ = directory;
-    todo!()
-}
-
-/// Pure: old image, machine, new image.
-pub fn merge(base: &Listing, machine: &Listing, image: &Listing) -> Merged {
-    let _ = (base, machine, image);
-    todo!()
-}
-
-/// What the machine made of the image's `/etc`.
-pub fn diff(base: &Listing, machine: &Listing) -> Vec<(Vec<u8>, Change)> {
-    let _ = (base, machine);
-    todo!()
-}
-
-/// At staging: fills the empty directory `target` with the merge of the machine's `/etc` into the new image's, and leaves in
-/// `<root>/run/cfs-host/staged-etc.json` what [`refresh`] needs. Not synced. Gives the conflicts' names.
-pub fn stage(
-    sys: &Sys,
-    store: &Store,
-    base: &Tree,
-    image: &Tree,
-    machine: &Path,
-    root: &Path,
-    target: &Path,
-) -> Result<Vec<String>> {
-    let _ = (sys, store, base, image, machine, root, target);
-    todo!()
-}
-
-/// At shutdown: brings the staged `/etc` at `target` up to date with what the machine changed since [`stage`]. Bounded by the size of `/etc`, nothing
-/// at all is written if nothing changed. Durable on return; a stop on the way leaves `target` missing or whole, old or new.
-pub fn refresh(sys: &Sys, store: &Store, machine: &Path, root: &Path, target: &Path) -> Result<Vec<String>> {
-    let _ = (sys, store, machine, root, target);
-    todo!()
+/// A path as people read it.
+pub fn shown(path: &[u8]) -> String {
+    match path {
+        [] => "/etc".to_owned(),
+        _ => format!("/etc/{}", String::from_utf8_lossy(path)),
+    }
 }

@@ -1,10 +1,12 @@
 //! The sequences of steps, one file each; nothing else knows the order.
 
 pub mod admit;
+pub mod etc;
 pub mod finalize;
 pub mod host;
 pub mod import;
 pub mod install;
+pub mod journal;
 pub mod pin;
 pub mod prune;
 pub mod reboot;
@@ -14,6 +16,8 @@ pub mod seal;
 pub mod sign;
 pub mod stage;
 pub mod status;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trial;
 pub mod uki;
 pub mod verify;

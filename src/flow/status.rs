@@ -27,7 +27,7 @@ pub fn observe(root: &Path) -> Status {
     }
     let id = booted.as_ref().map(|booted| booted.deployment.as_str());
     let firmware = boot::firmware(root, &mut seen);
-    let refusal_hint = refusal_hint(root, booted.as_ref());
+    let refusal_hint = boot::refusal_hint(root, booted.as_ref());
     if let Some(hint) = &refusal_hint {
         boot::tell_refusal(hint, &mut seen);
     }

@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod disk;
+pub mod etc;
 pub mod progress;
 pub mod reference;
 pub mod status;

@@ -192,7 +192,7 @@ pub struct Check {
     pub outcome: Outcome,
     /// How long it took.
     pub seconds: f64,
-    /// The end of what it printed.
+    /// The end of what it printed; of a failure, first how it ended.
     pub output: String,
 }
 

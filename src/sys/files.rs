@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{symlink, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{renameat_with, utimensat, AtFlags, RenameFlags, Timespec, Timestamps, CWD};
+
 use super::{Result, Sys};
 
 /// A file under a temporary name; [`NewFile::publish`] makes it appear whole or not at all.
@@ -117,6 +119,18 @@ impl Sys {
         self.sync_dir(parent(to))
     }
 
+    /// Exchanges two names of one file system at once, and makes that durable: neither is ever missing.
+    pub fn exchange(&self, one: &Path, two: &Path) -> Result<()> {
+        let flags = RenameFlags::EXCHANGE;
+        self.step("exchange", two, || Ok(renameat_with(CWD, one, CWD, two, flags)?))?;
+        self.sync_dir(parent(two))
+    }
+
+    /// Gives a file a second name.
+    pub fn link(&self, file: &Path, name: &Path) -> Result<()> {
+        self.step("link", name, || fs::hard_link(file, name))
+    }
+
     /// Creates a directory; it may exist already.
     pub fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
         if path.is_dir() {
@@ -177,6 +191,13 @@ impl Sys {
             Ok(())
         })
     }
+
+    /// The time of the last change of what a path holds, in seconds and nanoseconds; a link itself is meant.
+    pub fn set_modified(&self, path: &Path, (seconds, nanoseconds): (i64, i64)) -> Result<()> {
+        let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
+        let times = Timestamps { last_access: time, last_modification: time };
+        self.step("set the time of", path, || Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
 }
 
 /// The directory that a path lies in; `.` for a bare name.
@@ -227,5 +248,34 @@ mod tests {
         let path = dir.path().join("f");
         Sys::real().write_file(&path, b"", 0o640).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn two_directories_change_places_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+        for path in [&one, &two] {
+            fs::create_dir(path).unwrap();
+        }
+        fs::write(one.join("f"), "").unwrap();
+        let sys = Sys::with_fault(FaultPlan { at: 1, fault: Fault::Errno(5) });
+        assert!(sys.exchange(&one, &two).is_err() && one.join("f").exists());
+        Sys::real().exchange(&one, &two).unwrap();
+        assert!(two.join("f").exists() && one.is_dir() && !one.join("f").exists());
+        assert!(Sys::real().exchange(&one, &dir.path().join("three")).is_err(), "both have to be there");
+    }
+
+    #[test]
+    fn a_times_nanoseconds_are_kept_and_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        symlink("missing", &link).unwrap();
+        Sys::real().set_modified(&link, (-5, 7)).unwrap();
+        let metadata = fs::symlink_metadata(&link).unwrap();
+        let time = |metadata: &fs::Metadata| {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.mtime(), metadata.mtime_nsec())
+        };
+        assert_eq!(time(&metadata), (-5, 7));
     }
 }

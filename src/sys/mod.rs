@@ -8,12 +8,14 @@ mod command;
 mod fault;
 mod files;
 mod kernel;
+mod limited;
 mod tree;
 
 pub use command::Output;
 pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
 pub use kernel::{Detached, Locked};
+pub use limited::Ended;
 pub use tree::ScratchDir;
 
 use std::path::{Path, PathBuf};

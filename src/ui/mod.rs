@@ -1,6 +1,7 @@
 //! What people and programs see: tables, JSON, progress.
 
 pub mod bootc;
+pub mod etc;
 pub mod install;
 pub mod progress;
 pub mod status;

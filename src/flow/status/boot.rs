@@ -72,7 +72,7 @@ pub fn refusal_hint(root: &Path, booted: Option<&Booted>) -> Option<RefusalRecor
     from_variable.or_else(|| booted.and_then(|booted| booted.refusal.clone()))
 }
 
-/// That an earlier boot was refused.
+/// Says what a refusal of an earlier boot was.
 pub fn tell_refusal(hint: &RefusalRecord, seen: &mut Seen) {
     let message = format!("an earlier boot of {} was refused: rule {}: {}", hint.entry, hint.rule, hint.why);
     seen.odd("EarlierBootRefused", Severity::Warning, message);
