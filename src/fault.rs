@@ -111,7 +111,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         fetch::Error, fetch::Error::Registry { .. } => Class::Network;
         fetch::Error, fetch::Error::Invalid { .. } => Class::Damage;
         fetch::Error => Class::Config;
-        store::Error, store::Error::Sys(_) => Class::Config;
+        store::Error, store::Error::Sys(_) | store::Error::InUse { .. } => Class::Config;
         store::Error => Class::Damage;
         import::Error, import::Error { fault: import::Fault::Write(_) | import::Fault::Store(_), .. } => Class::Config;
         import::Error => Class::Damage;
@@ -124,6 +124,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         etc::Error => Class::Config;
         flow::host::NotAHost => Class::Config;
         flow::Refused => Class::Config;
+        flow::import::NotStored => Class::Damage;
         boot::pe::BadPe => Class::Damage;
         trust::Error => Class::Config;
         install::Error => Class::Config;

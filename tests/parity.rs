@@ -3,8 +3,10 @@
 
 mod fixture;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use cfs_host::store::{Garbage, Roots, Store};
+use cfs_host::sys::Sys;
 use fixture::{base, cfsctl, digests, import_into, layout, peer_digests, peer_pull, Layer, Pack};
 use tar::EntryType;
 
@@ -300,4 +302,71 @@ fn their_tool_does_see_damage() {
         command.arg("--repo").arg(&ours).arg("--insecure").args(arguments).output().unwrap().status.success()
     };
     assert!(!fsck(&["fsck"]) && !fsck(&["oci", "fsck"]), "else the tests above prove nothing");
+}
+
+/// Two images that share a layer, in a store of ours.
+fn two_images(top: &Path) -> (PathBuf, [String; 2]) {
+    let ours = top.join("ours");
+    let shared = base().file("usr/lib/shared", &pattern(5000)).finish();
+    let references = ["one", "two"].map(|name| {
+        let own = Layer::new()
+            .file(&format!("usr/lib/{name}"), &pattern(3000 + name.len() * usize::from(name.as_bytes()[0])));
+        layout(&top.join(name), &[shared.clone(), own.finish()], Pack::Gzip);
+        let reference = format!("oci:{}:v1", top.join(name).display());
+        import_into(&ours, &reference, &Default::default()).unwrap();
+        reference
+    });
+    (ours, references)
+}
+
+fn gc(repository: &Path, dry: bool) -> String {
+    cfsctl(repository, if dry { &["gc", "--dry-run"] } else { &["gc"] })
+}
+
+/// How many objects a run of theirs removes: `Objects: N removed`.
+fn objects_in(printed: &str) -> usize {
+    let numbers = printed.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    numbers.map(|number| number.parse().unwrap()).next().unwrap_or_else(|| panic!("no number in {printed:?}"))
+}
+
+#[test]
+fn after_a_sweep_the_rest_is_whole_and_their_collector_finds_nothing_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, [one, two]) = two_images(dir.path());
+    let sys = Sys::real();
+    let store = Store::open(&ours).unwrap();
+    assert_eq!(store.garbage(&Roots::default()).unwrap(), Garbage::default(), "both are tagged");
+    cfsctl(&ours, &["oci", "untag", &one]);
+    let before = gc(&ours, true);
+    let swept = store.sweep(&sys, &Roots::default()).unwrap();
+    drop(store);
+    // A layer's file, its stream, configuration and manifest and their streams; the first layer is shared.
+    assert_eq!((swept.objects.len(), swept.streams.len()), (6, 3), "{swept:?}");
+    assert_eq!(objects_in(&before), 6, "they would remove as many: {before}");
+    accepted(&ours, &two);
+    assert!(!cfsctl(&ours, &["oci", "images"]).contains(&one));
+    let after = gc(&ours, false);
+    accepted(&ours, &two);
+    let again = Store::open(&ours).unwrap().garbage(&Roots::default()).unwrap();
+    assert_eq!(again, Garbage::default(), "their collector left something: {after}");
+    assert_eq!(import_into(&ours, &two, &Default::default()).unwrap().stats.objects_new, 0);
+}
+
+#[test]
+fn what_they_keep_in_a_store_of_theirs_we_keep() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, [one, two]) = two_images(dir.path());
+    let theirs = dir.path().join("theirs");
+    peer_pull(&theirs, &one, "one");
+    cfsctl(&theirs, &["oci", "pull", &two, "two"]);
+    // Their import leaves objects that it replaced: we see the same ones as they do.
+    let garbage = || Store::open(&theirs).unwrap().garbage(&Roots::default()).unwrap();
+    assert_eq!(objects_in(&gc(&theirs, true)), garbage().objects.len());
+    gc(&theirs, false);
+    assert_eq!(garbage(), Garbage::default());
+    cfsctl(&theirs, &["oci", "untag", "two"]);
+    assert_eq!(objects_in(&gc(&theirs, true)), garbage().objects.len());
+    let swept = Store::open(&theirs).unwrap().sweep(&Sys::real(), &Roots::default()).unwrap();
+    assert!(swept.objects.len() >= 6, "{swept:?}");
+    accepted(&theirs, "one");
 }

@@ -98,16 +98,24 @@ impl RunningEsp {
 
     /// Our entries, sorted by order: the default is the last one. A file with a name of ours and other content is none of ours.
     pub fn entries(&self) -> Result<Vec<Entry>> {
-        let mut found = Vec::new();
+        Ok(self.read_entries()?.0)
+    }
+
+    /// Our entries, and the names of files that are called like ours and are none.
+    pub fn read_entries(&self) -> Result<(Vec<Entry>, Vec<String>)> {
+        let (mut found, mut strange) = (Vec::new(), Vec::new());
         for name in self.names(DIRECTORY)? {
             if !(name.starts_with("cfs-") && name.ends_with(".conf")) {
                 continue;
             }
             let Some(bytes) = self.read(&format!("{DIRECTORY}/{name}"), MAX_ENTRY)? else { continue };
-            found.extend(Entry::parse(&name, &bytes));
+            match Entry::parse(&name, &bytes) {
+                Ok(entry) => found.push(entry),
+                Err(_) => strange.push(name),
+            }
         }
         found.sort_by_key(|entry| (entry.name.order, entry.name.deployment.clone()));
-        Ok(found)
+        Ok((found, strange))
     }
 
     /// File names of our UKIs.
@@ -118,6 +126,13 @@ impl RunningEsp {
     /// The bytes of a UKI; `None` if it is not there.
     pub fn read_uki(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.read(&format!("{UKIS}/{name}"), MAX_UKI)
+    }
+
+    /// The size of a UKI that is there.
+    pub fn uki_size(&self, name: &str) -> Result<u64> {
+        let path = self.path.join(UKIS).join(name);
+        let metadata = std::fs::symlink_metadata(&path).map_err(|source| Error::Read { path, source })?;
+        Ok(metadata.len())
     }
 
     /// Free bytes.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::print_json;
 use super::transport::Transport;
+use crate::fault::BadUsage;
 use crate::fetch::Options;
 use crate::flow::host::Host;
 use crate::flow::import::Stats;
@@ -70,7 +71,8 @@ impl UpdateArgs {
     pub(super) fn run(self, mut wish: Wish) -> anyhow::Result<()> {
         let (json, apply) = (self.json, self.apply);
         let mode = ui::progress::Mode { quiet: self.quiet || json, fd: self.progress_fd };
-        let progress = ui::progress::Progress::open(mode)?;
+        let open = ui::progress::Progress::open(mode);
+        let progress = open.map_err(|error| BadUsage(format!("--progress-fd: {error}")))?;
         let sys = Sys::from_env()?;
         wish.request.force = self.force;
         wish.request.fetch = Options::from(self.transport);

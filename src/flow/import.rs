@@ -2,20 +2,24 @@
 //!
 //! On disk: all objects, one sync, then the names of layers, configuration, manifest and tag, one sync.
 
+mod stored;
+mod watched;
+
 use std::collections::HashSet;
-use std::io::{self, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
 
 use crate::fetch::{ImageMeta, LayerStream, Source};
 use crate::image::{Node, Tree};
 use crate::import::{self, Entry};
-use crate::model::progress::Event;
+use crate::model::progress::{Event, LayerState};
 use crate::model::Digest;
 use crate::store::stream::Writer;
 use crate::store::Store;
 use crate::sys::Sys;
+pub use stored::{known_layers, stored_tree, unknown_layers, NotStored};
+use watched::{Teller, Watched};
 
 /// Content types of the streams, as composefs-rs has them.
 const CONFIG_STREAM: &[u8; 8] = b"ociconfg";
@@ -59,16 +63,22 @@ pub struct Stats {
 
 /// A layer in the store.
 struct Layer {
-    diff_id: String,
+    diff_id: [u8; 32],
     stream: Digest,
     entries: Vec<Entry>,
 }
 
-impl Layer {
-    /// The name of its stream.
-    fn name(&self) -> String {
-        format!("oci-layer-{}", self.diff_id)
-    }
+/// The name of a manifest's stream.
+pub fn manifest_stream(digest: &str) -> String {
+    format!("oci-manifest-{digest}")
+}
+
+fn config_stream(digest: &str) -> String {
+    format!("oci-config-{digest}")
+}
+
+fn layer_stream(diff_id: &[u8; 32]) -> String {
+    format!("oci-layer-sha256:{}", hex::encode(diff_id))
 }
 
 /// Imports all layers. Layers whose diff ID the store knows are not read again, also those of an import that failed later on.
@@ -102,48 +112,58 @@ fn read_layers(
     layers: &mut Vec<Layer>,
     stats: &mut Stats,
 ) -> anyhow::Result<()> {
-    let _ = watch;
-    for (index, diff_id) in source.image().diff_ids()?.into_iter().enumerate() {
-        let mut layer = Layer {
-            diff_id: format!("sha256:{}", hex::encode(diff_id)),
-            stream: Digest::new([0; 32]),
-            entries: Vec::new(),
-        };
+    watch(Event::Step(format!("Importing {}", source.image().reference)));
+    let diff_ids = source.image().diff_ids()?;
+    let tellers = Teller::of_all(source.image(), store, watch)?;
+    for ((index, diff_id), teller) in diff_ids.iter().enumerate().zip(&tellers) {
         // A stream that cannot be read any more is as good as none: it is written again.
-        let known = store.stream(&layer.name()).ok().flatten();
-        let read_back = known.and_then(|stream| import::read_back(store, &stream, &diff_id).ok().flatten().zip(known));
-        (layer.entries, layer.stream) = match read_back {
+        let known = store.stream(&layer_stream(diff_id)).ok().flatten();
+        let read_back = known.and_then(|stream| import::read_back(store, &stream, diff_id).ok().flatten().zip(known));
+        let (entries, stream) = match read_back {
             Some(known) => known,
-            None => {
-                let fetched = AtomicU64::new(0);
-                let LayerStream { compression, reader } = source.layer(index)?;
-                let counted = LayerStream { compression, reader: Box::new(Counted { reader, bytes: &fetched }) };
-                let imported = import::import(counted, &diff_id, store, sys)?;
-                stats.bytes_fetched += fetched.into_inner();
-                stats.bytes_written += imported.counts.bytes;
-                stats.objects_new += imported.counts.objects;
-                (imported.entries, imported.stream)
-            }
+            None => read_layer(source.layer(index)?, diff_id, store, sys, teller, stats)?,
         };
-        layers.push(layer);
+        layers.push(Layer { diff_id: *diff_id, stream, entries });
     }
+    watch(Event::Step("Merging the layers".to_owned()));
     Ok(())
+}
+
+fn read_layer(
+    blob: LayerStream<'_>,
+    diff_id: &[u8; 32],
+    store: &Store,
+    sys: &Sys,
+    teller: &Teller<'_>,
+    stats: &mut Stats,
+) -> anyhow::Result<(Vec<Entry>, Digest)> {
+    let fetched = AtomicU64::new(0);
+    let LayerStream { compression, reader } = blob;
+    let watched = LayerStream { compression, reader: Box::new(Watched::new(reader, &fetched, teller)) };
+    let imported = import::import(watched, diff_id, store, sys)?;
+    let bytes = fetched.into_inner();
+    teller.tell(LayerState::Done, bytes);
+    stats.bytes_fetched += bytes;
+    stats.bytes_written += imported.counts.bytes;
+    stats.objects_new += imported.counts.objects;
+    Ok((imported.entries, imported.stream))
 }
 
 /// Objects first, names last: whoever finds a name finds all that it leads to.
 fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer], keep: Keep) -> anyhow::Result<()> {
-    let mut refs: Vec<(String, Digest)> = layers.iter().map(|layer| (layer.diff_id.clone(), layer.stream)).collect();
+    let key = |layer: &Layer| (format!("sha256:{}", hex::encode(layer.diff_id)), layer.stream);
+    let mut refs: Vec<(String, Digest)> = layers.iter().map(key).collect();
     let config_digest = meta.manifest.config().digest();
     let config =
-        Document { name: format!("oci-config-{config_digest}"), kind: CONFIG_STREAM, bytes: &meta.config_bytes };
-    let config_stream = config.put(store, sys, &refs)?;
-    refs.push((format!("config:{config_digest}"), config_stream));
-    let name = format!("oci-manifest-{}", meta.manifest_digest);
+        Document { name: config_stream(config_digest.as_ref()), kind: CONFIG_STREAM, bytes: &meta.config_bytes };
+    let config_at = config.put(store, sys, &refs)?;
+    refs.push((format!("config:{config_digest}"), config_at));
+    let name = manifest_stream(meta.manifest_digest.as_ref());
     let manifest = Document { name, kind: MANIFEST_STREAM, bytes: &meta.manifest_bytes };
     let manifest_stream = manifest.put(store, sys, &refs)?;
 
     name_layers(store, sys, layers)?;
-    store.name_stream(sys, &config.name, &config_stream)?;
+    store.name_stream(sys, &config.name, &config_at)?;
     store.name_stream(sys, &manifest.name, &manifest_stream)?;
     if keep == Keep::Tagged {
         store.tag_stream(sys, TAGS, &meta.reference.to_string(), &manifest.name)?;
@@ -154,7 +174,7 @@ fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer], keep: K
 fn name_layers(store: &Store, sys: &Sys, layers: &[Layer]) -> anyhow::Result<()> {
     store.sync(sys)?;
     for layer in layers {
-        store.name_stream(sys, &layer.name(), &layer.stream)?;
+        store.name_stream(sys, &layer_stream(&layer.diff_id), &layer.stream)?;
     }
     Ok(())
 }
@@ -187,18 +207,6 @@ impl Document<'_> {
     }
 }
 
-/// The layers that an import would read: index and blob bytes.
-pub fn unknown_layers(meta: &ImageMeta, store: &Store) -> anyhow::Result<Vec<(usize, u64)>> {
-    let _ = (meta, store);
-    todo!()
-}
-
-/// The merged tree of an image that the store has, by the OCI digest of its manifest.
-pub fn stored_tree(store: &Store, manifest_digest: &str) -> anyhow::Result<Tree> {
-    let _ = (store, manifest_digest);
-    todo!()
-}
-
 fn objects(tree: &Tree) -> u64 {
     let digests = tree.walk("").into_iter().filter_map(|(_, node, _)| match node {
         Node::Object { digest, .. } => Some(digest),
@@ -207,16 +215,5 @@ fn objects(tree: &Tree) -> u64 {
     digests.collect::<HashSet<_>>().len() as u64
 }
 
-/// Counts what is read.
-struct Counted<'a> {
-    reader: Box<dyn Read + Send + 'a>,
-    bytes: &'a AtomicU64,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.reader.read(buffer)?;
-        self.bytes.fetch_add(length as u64, Ordering::Relaxed);
-        Ok(length)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::admit::{admit, Admitted, SignedUki};
 use super::host::{Host, REBOOT_REQUIRED};
-use super::import::{import, stored_tree, Keep, Stats};
+use super::import::{import, known_layers, stored_tree, Keep, Stats};
 use super::pin::pin;
 use super::prune;
 use super::verify::{acceptable_to, Trust};
@@ -128,8 +128,13 @@ pub fn stage(
     if request.retain {
         pin(host, sys, &host.deployment, true)?;
     }
-    let (need_esp, need_store) = (offer.plan.esp_peak, offer.plan.store_growth);
-    prune::make_room(host, sys, esp, need_esp, need_store)?;
+    let need = prune::Need {
+        esp: offer.plan.esp_peak,
+        store: offer.plan.store_growth,
+        streams: known_layers(offer.source.image(), &host.store()?)?,
+    };
+    let pruned = prune::make_room(host, sys, esp, &need)?;
+    pruned.left_alone.into_iter().for_each(|why| watch(Event::Step(why)));
     if request.force {
         records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
     }

@@ -1,6 +1,8 @@
 //! A host in a directory, for tests: deployments on a disk, entries and UKIs on an ESP, EFI variables, and what firmware,
 //! loader and `/init` do with them between two boots.
 
+pub(crate) mod stored;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -4,6 +4,7 @@ pub mod arch;
 pub mod disk;
 pub mod etc;
 pub mod progress;
+pub mod prune;
 pub mod reference;
 pub mod status;
 mod text;

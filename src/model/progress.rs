@@ -33,6 +33,8 @@ pub struct Layer {
 pub enum LayerState {
     /// The store has it already; nothing is read.
     Known,
+    /// It will be read. Each layer is told once as this or as known, before the first one is read.
+    Waiting,
     /// It is being read.
     Reading,
     /// It is in the store.

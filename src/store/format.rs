@@ -1,15 +1,18 @@
 //! `meta.json` and the folders of a repository: what we create, and what we refuse to touch.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{flock, FlockOperation};
 use serde::{Deserialize, Serialize};
 
+use super::lock::{share, Alone};
+use super::refs::list;
 use super::{Error, Result, Store};
 use crate::sys::Sys;
 
+/// How temporary names begin.
+pub(super) const TEMPORARY: &str = ".tmp-";
 const META: &str = "meta.json";
 const ALGORITHM: &str = "fsverity-sha256-12";
 const VERSION: u32 = 1;
@@ -70,20 +73,23 @@ impl Store {
         for folder in FOLDERS {
             sys.create_dir(&path.join(folder), 0o755)?;
         }
-        store.sweep(sys)?;
+        if let Ok(alone) = store.alone() {
+            alone.remove_temporary(sys)?;
+        }
         Ok(store)
     }
+}
 
-    /// Removes temporary names, holding the lock alone; leaves them where that cannot be had now.
-    fn sweep(&self, sys: &Sys) -> Result<()> {
-        if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            for folder in FOLDERS.map(|name| self.path.join(name)).iter().chain([&self.path]) {
-                for leftover in names(folder)?.filter(|name| name.starts_with(".tmp-")) {
-                    sys.remove_file(&folder.join(leftover))?;
-                }
+impl Alone<'_> {
+    /// Removes what ended processes left under temporary names: nobody else is at work here.
+    pub(super) fn remove_temporary(&self, sys: &Sys) -> Result<()> {
+        let path = &self.0.path;
+        for folder in FOLDERS.map(|name| path.join(name)).iter().chain([path]) {
+            for (path, ..) in list(folder)?.iter().filter(|(_, name, _)| name.starts_with(TEMPORARY)) {
+                sys.remove_file(path)?;
             }
         }
-        lock_shared(&self.lock, &self.path)
+        Ok(())
     }
 }
 
@@ -126,23 +132,6 @@ fn check(file: &Path, bytes: &[u8]) -> Result<()> {
         Some(flag) => Err(refuse(format!("it uses the feature {flag:?}, which this program does not know"))),
         None => Ok(()),
     }
-}
-
-/// composefs-rs' own tools hold this lock shared while they use a repository, and alone while they collect garbage.
-fn share(path: &Path) -> Result<File> {
-    let directory = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    lock_shared(&directory, path)?;
-    Ok(directory)
-}
-
-fn lock_shared(directory: &File, path: &Path) -> Result<()> {
-    flock(directory, FlockOperation::LockShared)
-        .map_err(|error| Error::Read { path: path.to_owned(), source: error.into() })
-}
-
-fn names(folder: &Path) -> Result<impl Iterator<Item = String>> {
-    let entries = fs::read_dir(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
 }
 
 #[cfg(test)]

@@ -4,13 +4,18 @@
 //! On disk: objects first, then [`Store::sync`], then the names that lead to them; so a name never leads to nothing.
 
 mod format;
+mod gc;
+mod lock;
 mod object;
 mod protect;
 mod refs;
+mod roots;
 pub mod stream;
 pub mod verity;
 
+pub use gc::{Garbage, Unneeded};
 pub use object::{Incoming, Stored};
+pub use roots::Roots;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -69,6 +74,18 @@ pub enum Error {
     #[error("object {} is missing (import the image again)", path.display())]
     Missing {
         /// Where it should be.
+        path: PathBuf,
+    },
+    /// What must stay is not there: what else it needs cannot be known.
+    #[error("{} is missing, and what must stay needs it (import that image again, or remove what needs it)", path.display())]
+    MissingRoot {
+        /// The name, below `images/` or `streams/`.
+        path: PathBuf,
+    },
+    /// Others use the repository.
+    #[error("{} is used by another program, so nothing can be removed from it: wait for that, and run it again", path.display())]
+    InUse {
+        /// The repository.
         path: PathBuf,
     },
     /// An object or a name is not what it should be.

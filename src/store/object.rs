@@ -61,6 +61,11 @@ impl Store {
         fs::symlink_metadata(self.object_file(digest)).is_ok_and(|meta| meta.is_file() && meta.len() == size)
     }
 
+    /// Whether the object is there, of whatever size; an empty one is the trace of a power cut.
+    pub fn holds(&self, digest: &Digest) -> bool {
+        fs::symlink_metadata(self.object_file(digest)).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+    }
+
     /// Opens an object for reading.
     pub fn object(&self, digest: &Digest) -> Result<File> {
         let path = self.object_file(digest);
@@ -106,7 +111,7 @@ impl Store {
         Ok(file.place(sys, &self.object_target(digest, sys)?)?)
     }
 
-    fn object_file(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn object_file(&self, digest: &Digest) -> PathBuf {
         self.path.join(digest.object_path())
     }
 

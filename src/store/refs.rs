@@ -1,25 +1,74 @@
 //! Names: symbolic links from `streams/` and `images/` to objects, and tags, which keep a stream alive.
 
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, FileType};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use super::format::TEMPORARY;
 use super::{Error, Result, Store};
 use crate::model::Digest;
 use crate::sys::Sys;
 
+/// The folder of tags in `images` and `streams`.
+const REFS: &str = "refs";
 /// The longest file name.
 const NAME_MAX: usize = 255;
 
 impl Store {
     /// The object that holds the stream of this name.
     pub fn stream(&self, name: &str) -> Result<Option<Digest>> {
-        let path = self.path.join("streams").join(name);
-        let target = match fs::read_link(&path) {
+        self.object_behind(&self.path.join("streams").join(name))
+    }
+
+    /// The object that this link leads to; `None` if there is no such link. Any other kind of link is damage.
+    fn object_behind(&self, link: &Path) -> Result<Option<Digest>> {
+        let target = match fs::read_link(link) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|source| Error::Read { path: path.clone(), source })?,
+            other => other.map_err(|source| Error::Read { path: link.to_owned(), source })?,
         };
-        object_of(&target).map(Some).ok_or(Error::Damaged { path, why: "it does not point to an object" })
+        let damaged = || Error::Damaged { path: link.to_owned(), why: "it does not point to an object" };
+        object_of(&target).map(Some).ok_or_else(damaged)
+    }
+
+    /// All names in `images` or `streams`, and the objects that they lead to, which may be gone.
+    pub(super) fn names(&self, folder: &str) -> Result<BTreeMap<String, Digest>> {
+        let mut found = BTreeMap::new();
+        for (path, name, _) in list(&self.path.join(folder))? {
+            if name == REFS || name.starts_with(TEMPORARY) {
+                continue;
+            }
+            found.extend(self.object_behind(&path)?.map(|digest| (name, digest)));
+        }
+        Ok(found)
+    }
+
+    /// The names in `images` or `streams` that tags below its `refs/` lead to.
+    pub(super) fn tagged(&self, folder: &str) -> Result<BTreeSet<String>> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![self.path.join(folder).join(REFS)];
+        while let Some(directory) = open.pop() {
+            for (path, name, kind) in list(&directory)? {
+                if kind.is_dir() {
+                    open.push(path);
+                } else if !name.starts_with(TEMPORARY) {
+                    found.insert(self.name_behind(folder, &path)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The name in this folder that a tag leads to.
+    fn name_behind(&self, folder: &str, tag: &Path) -> Result<String> {
+        let target = fs::read_link(tag).map_err(|source| Error::Read { path: tag.to_owned(), source })?;
+        let place =
+            tag.parent().and_then(|parent| parent.strip_prefix(&self.path).ok()).map(|place| place.join(target));
+        let name = place.and_then(|place| name_in(folder, &place));
+        name.ok_or_else(|| Error::Damaged {
+            path: tag.to_owned(),
+            why: "it does not lead to a name of this repository",
+        })
     }
 
     /// Names a stream. Its objects must be durable ([`Store::sync`]); the name is after the next one.
@@ -53,6 +102,40 @@ impl Store {
 fn object_of(target: &Path) -> Option<Digest> {
     let (two, rest) = target.to_str()?.strip_prefix("../objects/")?.split_once('/')?;
     format!("{two}{rest}").parse().ok().filter(|_| two.len() == 2)
+}
+
+/// The one name below `folder` that this path, relative to the repository, means; dots are resolved as text.
+fn name_in(folder: &str, path: &Path) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_str()?),
+            Component::ParentDir => drop(parts.pop()?),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    match parts[..] {
+        [first, name] if first == folder && name != REFS => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
+/// What is in a directory: path, name, kind; nothing if it is not there.
+pub(super) fn list(directory: &Path) -> Result<Vec<(PathBuf, String, FileType)>> {
+    let fail = |source| Error::Read { path: directory.to_owned(), source };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(fail)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        let name = entry.file_name().into_string();
+        let name = name.map_err(|_| Error::Damaged { path: entry.path(), why: "its name is no text" })?;
+        found.push((entry.path(), name, entry.file_type().map_err(fail)?));
+    }
+    Ok(found)
 }
 
 /// A tag as a file name, as composefs-rs writes it; cut where a file system would refuse it.

@@ -132,6 +132,31 @@ impl Writer {
     }
 }
 
+/// What a splitstream refers to, whatever is in it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct References {
+    /// Digests of all objects that the stream needs, by number.
+    pub objects: Vec<Digest>,
+    /// Streams that it refers to.
+    pub names: BTreeMap<String, Digest>,
+}
+
+impl References {
+    /// Whether these bytes begin as a splitstream does, of whatever version.
+    pub fn begin(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC)
+    }
+
+    /// Parses the bytes of a splitstream.
+    pub fn parse(bytes: &[u8]) -> std::result::Result<Self, &'static str> {
+        let info = info(bytes)?;
+        let part = |at| section(bytes, range(info, at)?);
+        let (streams, objects) = (digests(part(0)?)?, digests(part(16)?)?);
+        let names = names(part(48)?, &streams).map_err(|_| "its names cannot be read")?;
+        Ok(Self { objects, names })
+    }
+}
+
 /// A splitstream that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reader {
@@ -147,17 +172,13 @@ pub struct Reader {
 impl Reader {
     /// Parses the bytes of a splitstream of this content type.
     pub fn parse(bytes: &[u8], content_type: &[u8; 8]) -> std::result::Result<Self, &'static str> {
-        if bytes.get(..16).is_none_or(|start| start[..11] != *MAGIC || start[11] != 0 || start[14..] != KIND[3..]) {
-            return Err("it is no splitstream of version 0 with sha256");
-        }
-        let info = section(bytes, range(bytes, 16)?)?;
+        let info = info(bytes)?;
         if info.get(64..72) != Some(content_type) {
             return Err("it is a splitstream of another content");
         }
-        let part = |at| section(bytes, range(info, at)?);
-        let (streams, objects) = (digests(part(0)?)?, digests(part(16)?)?);
-        let names = names(part(48)?, &streams).map_err(|_| "its names cannot be read")?;
-        Ok(Self { objects, names, size: number(info, 72)?, body: part(32)?.to_vec() })
+        let References { objects, names } = References::parse(bytes)?;
+        let body = section(bytes, range(info, 32)?)?.to_vec();
+        Ok(Self { objects, names, size: number(info, 72)?, body })
     }
 
     /// Reads the stream from its start.
@@ -245,6 +266,14 @@ impl Store {
 
 fn invalid(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// The section that says where the others are.
+fn info(bytes: &[u8]) -> std::result::Result<&[u8], &'static str> {
+    if bytes.get(..16).is_none_or(|start| start[..11] != *MAGIC || start[11] != 0 || start[14..] != KIND[3..]) {
+        return Err("it is no splitstream of version 0 with sha256");
+    }
+    section(bytes, range(bytes, 16)?)
 }
 
 fn number(bytes: &[u8], at: usize) -> std::result::Result<u64, &'static str> {

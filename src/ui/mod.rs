@@ -4,6 +4,7 @@ pub mod bootc;
 pub mod etc;
 pub mod install;
 pub mod progress;
+pub mod prune;
 pub mod status;
 mod table;
 pub mod update;

@@ -6,7 +6,7 @@ use super::image_version;
 use crate::boot::running_esp::RunningEsp;
 use crate::fetch::ImageMeta;
 use crate::flow::host::Host;
-use crate::flow::import::unknown_layers;
+use crate::flow::import::{known_layers, unknown_layers};
 use crate::flow::prune;
 use crate::model::update::UpdatePlan;
 use crate::seal::annotations::Seal;
@@ -31,7 +31,8 @@ pub fn plan(host: &Host, esp: &RunningEsp, meta: &ImageMeta, store: &Store) -> a
     let store_growth = growth.sum::<u64>().saturating_add(DEPLOYMENT);
     let esp_peak = esp_peak(esp, meta)?;
     let stat = rustix::fs::statvfs(host.sysroot()).map_err(std::io::Error::from)?;
-    let remove = prune::room_for(host, esp, esp_peak, store_growth)?;
+    let need = prune::Need { esp: esp_peak, store: store_growth, streams: known_layers(meta, store)? };
+    let remove = prune::room_for(host, esp, &need)?;
     Ok(UpdatePlan {
         api_version: "cfs-host/v1",
         kind: "Update",
