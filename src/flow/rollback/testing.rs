@@ -155,7 +155,7 @@ impl Fixture {
         let entries = self.esp().entries().unwrap();
         let wished = one_shot::get(self.root());
         let wished = entries.iter().find(|entry| wished.as_ref() == Some(&entry.name.conf()));
-        let default = entries.iter().filter(|entry| entry.name.order > 0).next_back();
+        let default = entries.iter().rfind(|entry| entry.name.order > 0);
         wished
             .filter(|entry| self.works(entry))
             .or(default.filter(|entry| self.works(entry)))

@@ -432,7 +432,7 @@ fn later_versions_are_told_with_path_and_reason() {
 fn what_only_root_may_see_is_no_fault_of_the_host() {
     let host = Host::healthy();
     host.write("sysroot/cfs/denied.json", include_bytes!("../../../tests/records/denied.json"));
-    let close = |path: &str| fs::set_permissions(host.0.path().join(path), fs::Permissions::from_mode(0)).unwrap();
+    let close = |path: &str| fs::set_permissions(host.0.path().join(path), fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(host.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
     close("sysroot/cfs/denied.json");
     close("sysroot/cfs/deploy/00000000000000aa.2/origin.json");
