@@ -390,3 +390,41 @@ proptest! {
         prop_assert!(prune(&running, &Sys::real(), &host.esp(), &wish).unwrap().remove.is_empty());
     }
 }
+
+#[test]
+fn each_reason_to_stay_is_enough_and_is_told() {
+    let (template, ids) = host_of(&[Some(1), Some(2), Some(3), Some(4)]);
+    type Give = fn(&HostDir, &DeploymentId);
+    let reasons: [(&str, Give); 5] = [
+        ("it is pinned", pin),
+        ("it is staged", stage),
+        ("it is on trial", try_out),
+        ("something of it is mounted", mount),
+        ("the loader starts it next", |host, id| {
+            let entry = EntryName { deployment: id.clone(), order: 0 };
+            one_shot::set(&Sys::real(), host.root(), &entry).unwrap();
+        }),
+    ];
+    for (why, give) in reasons {
+        let host = template.copy();
+        let running = host.running(&ids[3]);
+        assert_eq!(look(&running, &host.esp(), &Wish::default()).unwrap().remove.len(), 2, "without a reason it goes");
+        give(&host, &ids[0]);
+        let done = prune(&running, &Sys::real(), &host.esp(), &Wish::default()).unwrap();
+        assert_eq!(removed(&done), strings(&[&ids[1]]), "{why}");
+        let told = done.stay.iter().find(|one| one.deployment == ids[0].to_string()).unwrap();
+        assert_eq!(told.why, why);
+    }
+}
+
+#[test]
+fn what_unstage_will_drop_counts_as_gone() {
+    let (host, ids) = host_of(&[Some(1), Some(0)]);
+    stage(&host, &ids[1]);
+    try_out(&host, &ids[1]);
+    let observed = Observed::of(&host.running(&ids[0]), &host.esp()).unwrap();
+    assert_eq!(observed.all().len(), 2);
+    let (after, dropped) = observed.after_unstage();
+    assert_eq!((after.all(), dropped), (BTreeSet::from([ids[0].clone()]), Some(ids[1].clone())));
+    assert!(after.staged.is_none() && after.trial.is_none());
+}
