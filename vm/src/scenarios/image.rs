@@ -98,7 +98,7 @@ fn claim(bed: &mut Bed, change: fn(&mut Claims)) -> Result<()> {
     let path = bed.host.signature()?;
     let mut claims = cms::unverified_claims(&bed.disk.root_read(&path)?)?;
     change(&mut claims);
-    let keys = KeyDir::new(&bed.host.keys);
+    let keys = KeyDir::new(&bed.host.sealed.keys);
     let signer = KeyFile::load(&keys.image_key(), &keys.image_certificate())?;
     bed.disk.root_write(&path, &cms::sign(&claims, &signer)?)
 }

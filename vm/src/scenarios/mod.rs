@@ -123,7 +123,7 @@ impl<'a> Bed<'a> {
             Start::Booted => bench.booted(&host)?,
         };
         let disk = from.copy_to(&dir.path().join("disk.img"))?;
-        let machine = Machine::new(disk.path(), &firmware::enrolled(&host.keys)?);
+        let machine = Machine::new(disk.path(), &firmware::enrolled(&host.sealed.keys)?);
         Ok(Self { bench, host, disk, machine, dir })
     }
 }

@@ -30,7 +30,7 @@ pub(super) const ALL: &[Scenario] = &[
             let other = bed.bench.host(&Recipe { keys: "theirs", ..OURS })?;
             let (path, file) = uki(bed)?;
             command::run(&mut cmd!("sbattach", "--remove", &file))?;
-            crate::handmade::sign(&other.keys, &file, &file)?;
+            crate::handmade::sign(&other.sealed.keys, &file, &file)?;
             bed.disk.esp_write(&path, &fs::read(&file)?)
         },
         expect: Expect::FirmwareRefuses,
