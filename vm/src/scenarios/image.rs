@@ -6,8 +6,9 @@ use cfs_host::trust::cms;
 use cfs_host::trust::keys::KeyDir;
 use cfs_host::trust::signer::KeyFile;
 
-use super::{enforcing, Bed, Expect, Scenario, Start};
+use super::{Bed, Expect, Scenario, Start};
 use crate::bench::{Recipe, OURS};
+use crate::inside::enforcing;
 
 /// The scenarios of this file.
 pub(super) const ALL: &[Scenario] = &[

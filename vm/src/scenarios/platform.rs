@@ -4,9 +4,10 @@ use std::fs;
 
 use anyhow::{ensure, Context, Result};
 
-use super::{enforcing, Bed, Expect, Scenario, Start};
+use super::{Bed, Expect, Scenario, Start};
 use crate::bench::{Recipe, OURS};
 use crate::firmware::{self, Variable};
+use crate::inside::enforcing;
 use crate::{cmd, command};
 
 /// The scenarios of this file.
