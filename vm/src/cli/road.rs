@@ -3,13 +3,13 @@
 use anyhow::Result;
 use cfs_vm::roads::{self, Ground};
 
-use super::suite::{self, Row};
+use super::suite::{Row, Suite};
 
 /// Send installed hosts through updates, failures and power cuts.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    suite: suite::Args,
+    suite: Suite,
     /// Where and how the power is cut follows from this number; another one each time if absent.
     #[arg(long)]
     seed: Option<u64>,

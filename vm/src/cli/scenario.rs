@@ -3,13 +3,13 @@
 use anyhow::Result;
 use cfs_vm::scenarios::{self, Controls, Start};
 
-use super::suite::{self, Row};
+use super::suite::{Row, Suite};
 
 /// Run attacks against an installed host, each with its control run.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    suite: suite::Args,
+    suite: Suite,
 }
 
 /// Runs them; fails if any did not hold.

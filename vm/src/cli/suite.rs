@@ -13,7 +13,7 @@ use serde::Serialize;
 
 /// Arguments of every verb that runs cases.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct Suite {
     /// Which: names of `--list`.
     #[arg(required_unless_present_any = ["all", "list"])]
     names: Vec<String>,
@@ -52,7 +52,7 @@ impl Row {
     }
 }
 
-impl Args {
+impl Suite {
     /// What hosts are made with.
     pub fn bench(&self) -> Bench {
         Bench { tool: self.tool.clone(), init: self.init.clone() }
