@@ -50,12 +50,12 @@ fn every_group_of_tests_is_explained() {
 }
 
 #[test]
-fn the_scenario_that_is_shown_is_a_real_one() {
+fn the_scenarios_and_the_road_that_are_shown_are_real_ones() {
     let page = read("docs/testing.md");
-    let sources: String =
-        ["image", "disks", "platform"].map(|file| flat(&read(&format!("vm/src/scenarios/{file}.rs")))).concat();
+    let files = ["scenarios/image", "scenarios/disks", "scenarios/platform", "roads/follow", "roads/failures"];
+    let sources: String = files.map(|file| flat(&read(&format!("vm/src/{file}.rs")))).concat();
     let shown: Vec<&str> = page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(shown.len(), 2);
+    assert_eq!(shown.len(), 3);
     for block in shown {
         assert!(sources.contains(&flat(block)), "no source file has this:\n{block}");
     }

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Enough of a disk for its partition table: header and 128 entries of the usual size, on any sector size.
 const TABLE: u64 = 64 * 1024;
-const BLOCK: &str = "/sys/block";
+const BLOCK: &str = "sys/block";
 
 /// What was found on the disks, good or bad.
 #[derive(Default)]
@@ -27,20 +27,37 @@ struct Scan {
 pub fn root(esp: &str) -> Result<String, Refusal> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let scan = scan();
+        let scan = scan(Path::new("/"));
         let seen = scan.disks.iter().flat_map(|disk| &disk.partitions).any(|partition| partition.uuid == esp);
         let late = Instant::now() >= end;
         if seen || late {
             let (name, number) = disk::choose_root(&scan.disks, esp, disk::native_root_type())
                 .map_err(|refusal| with_unreadable(refusal, &scan.unreadable))?;
-            if let Some(node) = node(Path::new(BLOCK), &name, number) {
-                return Ok(node);
+            if let Some(node) = node(Path::new("/"), &name, number) {
+                return Ok(node.to_string_lossy().into_owned());
             }
             if late {
                 return Err(Refusal::new(7, format!("partition {number} of {name} has no device node")));
             }
         }
         std::thread::sleep(POLL);
+    }
+}
+
+/// The device node of the one partition with this UUID (lower case), below a root directory with `sys` and `dev`. Read from
+/// the tables: the kernel of Debian 13 does not name UUIDs in sysfs, and not every host runs udev.
+pub fn partition(root: &Path, uuid: &str) -> Result<PathBuf, String> {
+    let disks = scan(root).disks;
+    let all = disks.iter().flat_map(|disk| disk.partitions.iter().map(move |partition| (disk, partition)));
+    let found: Vec<_> = all.filter(|(_, partition)| partition.uuid == uuid).collect();
+    match found[..] {
+        [(disk, partition)] => node(root, &disk.name, partition.number)
+            .ok_or_else(|| format!("partition {} of {} has no device node", partition.number, disk.name)),
+        [] => Err(format!("no partition has the UUID {uuid}")),
+        _ => {
+            let names: Vec<&str> = found.iter().map(|(disk, _)| disk.name.as_str()).collect();
+            Err(format!("several partitions have the UUID {uuid}: on {}", names.join(", ")))
+        }
     }
 }
 
@@ -51,11 +68,11 @@ fn with_unreadable(refusal: Refusal, unreadable: &[String]) -> Refusal {
     }
 }
 
-fn scan() -> Scan {
+fn scan(root: &Path) -> Scan {
     let mut scan = Scan::default();
-    let names = std::fs::read_dir(BLOCK).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names = std::fs::read_dir(root.join(BLOCK)).into_iter().flatten().flatten().map(|entry| entry.file_name());
     for name in names.filter_map(|name| name.into_string().ok()) {
-        match partitions(&name) {
+        match partitions(root, &name) {
             Ok(partitions) => scan.disks.push(Disk { name, partitions }),
             Err(why) => scan.unreadable.push(format!("{name}: {why}")),
         }
@@ -63,26 +80,26 @@ fn scan() -> Scan {
     scan
 }
 
-fn partitions(name: &str) -> Result<Vec<disk::Partition>, String> {
-    let sector = number(&Path::new(BLOCK).join(name).join("queue/logical_block_size")).ok_or("no sector size")?;
+fn partitions(root: &Path, name: &str) -> Result<Vec<disk::Partition>, String> {
+    let sector = number(&root.join(BLOCK).join(name).join("queue/logical_block_size")).ok_or("no sector size")?;
     let mut table = Vec::new();
-    let device = File::open(device_node(name)).map_err(|error| error.to_string())?;
+    let device = File::open(device_node(root, name)).map_err(|error| error.to_string())?;
     device.take(TABLE).read_to_end(&mut table).map_err(|error| error.to_string())?;
     disk::parse_gpt(&table, sector).map_err(|error| error.to_string())
 }
 
 /// The node of the disk's partition with this number, once the kernel has made it.
-fn node(block: &Path, name: &str, wanted: u32) -> Option<String> {
-    let children = std::fs::read_dir(block.join(name)).ok()?.flatten();
+fn node(root: &Path, name: &str, wanted: u32) -> Option<PathBuf> {
+    let children = std::fs::read_dir(root.join(BLOCK).join(name)).ok()?.flatten();
     let child =
         children.map(|entry| entry.path()).find(|path| number(&path.join("partition")) == Some(wanted.into()))?;
-    let node = device_node(child.file_name()?.to_str()?);
-    node.exists().then(|| node.to_string_lossy().into_owned())
+    let node = device_node(root, child.file_name()?.to_str()?);
+    node.exists().then_some(node)
 }
 
 /// sysfs spells the `/` of a device's name as `!`.
-fn device_node(name: &str) -> PathBuf {
-    Path::new("/dev").join(name.replace('!', "/"))
+fn device_node(root: &Path, name: &str) -> PathBuf {
+    root.join("dev").join(name.replace('!', "/"))
 }
 
 fn number(file: &Path) -> Option<u64> {
@@ -96,21 +113,26 @@ mod tests {
     #[test]
     fn a_partition_is_found_by_its_number_not_its_name() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, number) in [("null", "2\n"), ("zero", "12\n"), ("no-such-node", "3\n")] {
-            std::fs::create_dir_all(dir.path().join("disk").join(name)).unwrap();
-            std::fs::write(dir.path().join("disk").join(name).join("partition"), number).unwrap();
+        let root = dir.path();
+        std::fs::create_dir_all(root.join("dev")).unwrap();
+        for (name, number) in [("one", "2\n"), ("two", "12\n"), ("no-such-node", "3\n")] {
+            std::fs::create_dir_all(root.join("sys/block/disk").join(name)).unwrap();
+            std::fs::write(root.join("sys/block/disk").join(name).join("partition"), number).unwrap();
+            if name != "no-such-node" {
+                std::fs::write(root.join("dev").join(name), "").unwrap();
+            }
         }
-        std::fs::create_dir_all(dir.path().join("disk/queue")).unwrap();
-        assert_eq!(node(dir.path(), "disk", 2).as_deref(), Some("/dev/null"));
-        assert_eq!(node(dir.path(), "disk", 12).as_deref(), Some("/dev/zero"));
-        assert_eq!(node(dir.path(), "disk", 3), None);
-        assert_eq!(node(dir.path(), "disk", 1), None);
-        assert_eq!(node(dir.path(), "other", 2), None);
+        std::fs::create_dir_all(root.join("sys/block/disk/queue")).unwrap();
+        assert_eq!(node(root, "disk", 2), Some(root.join("dev/one")));
+        assert_eq!(node(root, "disk", 12), Some(root.join("dev/two")));
+        assert_eq!(node(root, "disk", 3), None);
+        assert_eq!(node(root, "disk", 1), None);
+        assert_eq!(node(root, "other", 2), None);
     }
 
     #[test]
     fn names_with_a_slash_are_found() {
-        assert_eq!(device_node("cciss!c0d0p1"), Path::new("/dev/cciss/c0d0p1"));
+        assert_eq!(device_node(Path::new("/"), "cciss!c0d0p1"), Path::new("/dev/cciss/c0d0p1"));
     }
 
     #[test]

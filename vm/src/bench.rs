@@ -22,13 +22,20 @@ pub struct Bench {
     pub init: PathBuf,
 }
 
-/// A sealed image and a disk that it is installed on.
+/// A sealed image.
 #[derive(Clone, Debug)]
-pub struct Host {
+pub struct Sealed {
     /// The keys that it was sealed with.
     pub keys: PathBuf,
     /// The OCI layout with the tag `host`.
     pub layout: PathBuf,
+}
+
+/// A sealed image and a disk that it is installed on.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The image.
+    pub sealed: Sealed,
     /// The disk as the installer left it: fs-verity not on yet.
     pub disk: Disk,
 }
@@ -40,21 +47,26 @@ pub struct Recipe {
     pub keys: &'static str,
     /// The product that policy and claims name.
     pub product: &'static str,
-    /// The tag of `localhost/cfs-tiny`.
+    /// Which test image: `tiny`, or `updating`, which is the tiny one with `cfs-host` in it.
+    pub image: &'static str,
+    /// The image's tag.
     pub version: &'static str,
     /// One more kernel argument: another one gives another uki-id.
     pub karg: Option<&'static str>,
 }
 
 /// The host that all scenarios attack.
-pub const OURS: Recipe = Recipe { keys: "ours", product: "harness", version: "v1", karg: None };
+pub const OURS: Recipe = Recipe { keys: "ours", product: "harness", image: "tiny", version: "v1", karg: None };
+
+/// The host that goes all roads.
+pub const UPDATING: Recipe = Recipe { image: "updating", ..OURS };
 
 impl Bench {
-    /// A host made by this recipe.
-    pub fn host(&self, recipe: &Recipe) -> Result<Host> {
-        let image = format!("localhost/cfs-tiny:{}", recipe.version);
+    /// An image sealed by this recipe.
+    pub fn sealed(&self, recipe: &Recipe) -> Result<Sealed> {
+        let image = format!("localhost/cfs-{}:{}", recipe.image, recipe.version);
         let id = command::text(&mut cmd!("podman", "image", "inspect", "--format", "{{.Id}}", &image))
-            .with_context(|| format!("there is no image {image}: run tests/vm/make-tiny {}", recipe.version))?;
+            .with_context(|| format!("there is no image {image}: run ci/images target/release/cfs-host"))?;
         let keys = self.keys(recipe)?;
         let certificate = keys.join("image/image.crt");
         let inputs = [
@@ -64,8 +76,19 @@ impl Bench {
             Input::Text(&id),
             Input::Text(recipe.karg.unwrap_or_default()),
         ];
-        let made = cache::artifact("host", &inputs, |dir| self.make(recipe, &image, &keys, dir))?;
-        Ok(Host { keys, layout: made.join("layout"), disk: Disk::open(&made.join("disk.img"))? })
+        let made = cache::artifact(&recipe.artifact("sealed"), &inputs, |dir| self.seal(recipe, &image, &keys, dir))?;
+        Ok(Sealed { keys, layout: made.join("layout") })
+    }
+
+    /// A host made by this recipe.
+    pub fn host(&self, recipe: &Recipe) -> Result<Host> {
+        let sealed = self.sealed(recipe)?;
+        let image = sealed.reference();
+        let inputs = [Input::File(&self.tool), Input::Text(&image)];
+        let made = cache::artifact(&recipe.artifact("disk"), &inputs, |dir| {
+            command::run(&mut cmd!(&self.tool, "install", "to-disk", "--image", &image, dir.join("disk.img")))
+        })?;
+        Ok(Host { sealed, disk: Disk::open(&made.join("disk.img"))? })
     }
 
     /// The host's disk after its first boot, with fs-verity on for all objects.
@@ -73,7 +96,7 @@ impl Bench {
         let made = cache::artifact("booted", &[Input::Text(&host.disk.path().to_string_lossy())], |dir| {
             let disk = host.disk.copy_to(&dir.join("disk.img"))?;
             let vars = dir.join("vars.fd");
-            fs::copy(firmware::enrolled(&host.keys)?, &vars)?;
+            fs::copy(firmware::enrolled(&host.sealed.keys)?, &vars)?;
             let mut machine = Machine::new(disk.path(), &vars);
             machine.persistent = true;
             let (mut running, verdict, _) = machine.boot()?;
@@ -94,15 +117,28 @@ impl Bench {
         Ok(made.join("keys"))
     }
 
-    fn make(&self, recipe: &Recipe, image: &str, keys: &Path, dir: &Path) -> Result<()> {
+    fn seal(&self, recipe: &Recipe, image: &str, keys: &Path, dir: &Path) -> Result<()> {
         let sealed = format!("oci:{}:host", dir.join("layout").display());
-        let mut seal = cmd!(&self.tool, "seal", format!("containers-storage:{image}"), "--keys", keys, &sealed);
+        let mut seal = cmd!(&self.tool, "seal", format!("containers-storage:{image}"), "--keys", keys, sealed);
         seal.arg("--init").arg(&self.init);
         if let Some(karg) = recipe.karg {
             seal.args(["--karg", karg]);
         }
-        command::run(&mut seal)?;
-        command::run(&mut cmd!(&self.tool, "install", "to-disk", "--image", sealed, dir.join("disk.img")))
+        command::run(&mut seal)
+    }
+}
+
+impl Recipe {
+    /// Each version has a name of its own in the cache, so that one does not push another out.
+    fn artifact(&self, kind: &str) -> String {
+        format!("{kind}-{}-{}", self.image, self.version)
+    }
+}
+
+impl Sealed {
+    /// The image, for `cfs-host` and skopeo.
+    pub fn reference(&self) -> String {
+        format!("oci:{}:host", self.layout.display())
     }
 }
 
@@ -128,8 +164,7 @@ impl Host {
 
     /// The signature of the OCI configuration: ours, valid, but for another role.
     pub fn config_signature(&self) -> Result<Vec<u8>> {
-        let layout = format!("oci:{}:host", self.layout.display());
-        let manifest = command::output(&mut cmd!("skopeo", "inspect", "--raw", layout))?;
+        let manifest = command::output(&mut cmd!("skopeo", "inspect", "--raw", self.sealed.reference()))?;
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).context("the manifest is no JSON")?;
         let signature = &manifest["config"]["annotations"]["composefs.config.fsverity-sha256-12.sig"];
         let signature = signature.as_str().context("the manifest's config carries no signature")?;

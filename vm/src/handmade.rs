@@ -21,6 +21,7 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 insmod /efivarfs.ko
+insmod /virtio_blk.ko
 mount -t efivarfs efivarfs /sys/firmware/efi/efivars
 exec /agent
 ";
@@ -139,8 +140,12 @@ fn pack_initrd(debian: &Path, dir: &Path, initrd: &Path) -> Result<()> {
     {
         symlink("busybox", tree.join("bin").join(applet))?;
     }
-    let module = command::text(&mut cmd!("find", debian.join("usr/lib/modules"), "-name", "efivarfs.ko.xz"))?;
-    fs::write(tree.join("efivarfs.ko"), command::output(&mut cmd!("xz", "-dc", module.trim()))?)?;
+    for name in ["efivarfs", "virtio_blk"] {
+        let file = format!("{name}.ko");
+        let modules = debian.join("usr/lib/modules");
+        let module = command::text(&mut cmd!("find", modules, "-name", format!("{file}.xz")))?;
+        fs::write(tree.join(file), command::output(&mut cmd!("xz", "-dc", module.trim()))?)?;
+    }
     fs::write(tree.join("init"), INIT)?;
     fs::write(tree.join("agent"), AGENT)?;
     command::run(&mut cmd!("chmod", "755", tree.join("init"), tree.join("agent")))?;

@@ -6,19 +6,27 @@
 //! - [`cache`] keeps what is costly to build, outside the clone; [`slot`] keeps the number of machines that run
 //!   side by side to what the host can carry; [`command`] runs other programs.
 //! - [`handmade`] makes a bootable disk without `cfs-host`: the harness is tested with it.
-//! - [`bench`] makes hosts with `cfs-host`, [`scenarios`] attacks them.
+//! - [`registry`] serves images to guests; [`writelog`] makes the disk that a power cut leaves behind, with [`random`] chance.
+//! - [`bench`] makes hosts with `cfs-host`, [`scenarios`] attacks them, [`roads`] sends them through updates;
+//!   [`case`] is what the two have in common, [`inside`] what both ask a machine that runs.
 //!
 //! Evidence comes from inside the machine: a boot counts when the agent answers a nonce, never because time passed.
 
 pub mod agent;
 pub mod bench;
 pub mod cache;
+pub mod case;
 pub mod command;
 pub mod disk;
 pub mod firmware;
 pub mod handmade;
+pub mod inside;
 pub mod machine;
+pub mod random;
+pub mod registry;
+pub mod roads;
 pub mod run;
 pub mod scenarios;
 pub mod slot;
 pub mod verdict;
+pub mod writelog;

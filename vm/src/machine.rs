@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::agent;
 
 /// The firmware that enforces Secure Boot.
@@ -30,6 +32,10 @@ pub struct Machine {
     pub restarts: bool,
     /// Give the guest a network (10.0.2.2 is the host).
     pub network: bool,
+    /// Give the guest a watchdog that resets it (i6300esb).
+    pub watchdog: bool,
+    /// Log every write to the first disk into this file; needs [`Self::persistent`].
+    pub write_log: Option<PathBuf>,
     /// The longest that a boot may take.
     pub limit: Duration,
     /// The longest that the console may be silent before that.
@@ -55,6 +61,8 @@ impl Machine {
             persistent: false,
             restarts: false,
             network: false,
+            watchdog: false,
+            write_log: None,
             limit: Duration::from_secs(300),
             silence: Duration::from_secs(75),
         }
@@ -69,10 +77,10 @@ impl Machine {
         qemu.arg("-drive").arg(format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}"));
         qemu.arg("-drive").arg(option("if=pflash,unit=1,format=raw,file=", places.vars));
         for (n, disk) in self.disks.iter().enumerate() {
-            let format = if disk.extension().is_some_and(|end| end == "qcow2") { "qcow2" } else { "raw" };
-            let snapshot = if self.persistent { "off" } else { "on" };
-            let head = format!("if=none,id=disk{n},format={format},cache=unsafe,snapshot={snapshot},file=");
-            qemu.arg("-drive").arg(option(&head, disk));
+            match self.write_log.as_ref().filter(|_| n == 0) {
+                Some(log) => qemu.arg("-blockdev").arg(logged(disk, log)),
+                None => qemu.arg("-drive").arg(self.plain(n, disk)),
+            };
             qemu.arg("-device").arg(format!("virtio-blk-pci,drive=disk{n},bootindex={}", n + 1));
         }
         for text in &self.smbios {
@@ -91,11 +99,40 @@ impl Machine {
         if self.network {
             qemu.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
         }
+        if self.watchdog {
+            qemu.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
+        }
         if !self.restarts {
             qemu.arg("-no-reboot");
         }
         qemu
     }
+
+    /// A disk that keeps its data where it is quickest.
+    fn plain(&self, n: usize, disk: &Path) -> OsString {
+        let snapshot = if self.persistent { "off" } else { "on" };
+        option(&format!("if=none,id=disk{n},format={},cache=unsafe,snapshot={snapshot},file=", format(disk)), disk)
+    }
+}
+
+/// The ending tells the format.
+fn format(disk: &Path) -> &'static str {
+    match disk.extension().is_some_and(|end| end == "qcow2") {
+        true => "qcow2",
+        false => "raw",
+    }
+}
+
+/// The first disk with its write log. The guest's flushes have to reach the log, and need not reach the host's disk. The log's
+/// own count of entries is brought up to date with every request, so that it can be read while the machine runs.
+fn logged(disk: &Path, log: &Path) -> String {
+    let file = |path: &Path| json!({"driver": "file", "filename": path, "cache": {"no-flush": true}});
+    json!({
+        "driver": "blklogwrites", "node-name": "disk0", "log-sector-size": 512, "log-super-update-interval": 1,
+        "file": {"driver": format(disk), "file": file(disk), "cache": {"no-flush": true}},
+        "log": file(log),
+    })
+    .to_string()
 }
 
 /// An option that ends in a path; QEMU wants commas doubled.
@@ -130,6 +167,21 @@ mod tests {
         machine.restarts = true;
         assert!(arguments(&machine).iter().any(|arg| arg.contains("snapshot=off,file=d.img")));
         assert!(!arguments(&machine).contains(&"-no-reboot".to_owned()));
+    }
+
+    #[test]
+    fn flushes_reach_the_write_log_and_nothing_is_logged_unless_told() {
+        let mut machine = Machine::new(Path::new("d.img"), Path::new("v.fd"));
+        assert!(!arguments(&machine).iter().any(|arg| arg.contains("blklogwrites")));
+        machine.write_log = Some("w.log".into());
+        machine.disks.push("second.img".into());
+        let args = arguments(&machine);
+        let node = args.iter().find(|arg| arg.contains("blklogwrites")).unwrap();
+        let node: serde_json::Value = serde_json::from_str(node).unwrap();
+        assert_eq!((&node["node-name"], &node["log"]["filename"]), (&json!("disk0"), &json!("w.log")));
+        // With it on this node QEMU would answer flushes by itself.
+        assert!(node.get("cache").is_none());
+        assert!(args.iter().any(|arg| arg.starts_with("if=none,id=disk1") && arg.ends_with("file=second.img")));
     }
 
     #[test]

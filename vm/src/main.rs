@@ -20,6 +20,7 @@ enum Verb {
     Firmware(cli::firmware::Args),
     Tamper(cli::tamper::Args),
     Scenario(cli::scenario::Args),
+    Road(cli::road::Args),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Verb::Firmware(args) => cli::firmware::run(&args),
         Verb::Tamper(args) => cli::tamper::run(&args),
         Verb::Scenario(args) => cli::scenario::run(&args),
+        Verb::Road(args) => cli::road::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

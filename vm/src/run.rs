@@ -104,6 +104,18 @@ impl Running {
         }
     }
 
+    /// Waits until the console says this, in what the verdicts so far have not used up; false if it did not.
+    pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<bool> {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            if self.console()?.get(self.read..).is_some_and(|fresh| fresh.contains(text)) {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(false)
+    }
+
     /// Waits until the machine has switched itself off (or reset, where restarts end it); false if it did not.
     pub fn wait_end(&mut self, limit: Duration) -> Result<bool> {
         let end = Instant::now() + limit;

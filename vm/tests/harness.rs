@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use cfs_vm::disk::Disk;
@@ -9,6 +10,7 @@ use cfs_vm::firmware::{self, Variable};
 use cfs_vm::handmade;
 use cfs_vm::machine::Machine;
 use cfs_vm::verdict::Verdict;
+use cfs_vm::writelog::{self, Log, Survivors};
 
 fn machine(disk: &Disk) -> Machine {
     Machine::new(disk.path(), &firmware::enrolled(&handmade::keys("harness-keys").unwrap()).unwrap())
@@ -78,6 +80,47 @@ fn a_restart_is_another_boot_and_planted_variables_are_seen_and_read_back() {
     let ended = running.cut_power().unwrap();
     let left = firmware::read(&ended.vars, firmware::CFS_HOST, "CfsHostRefusal").unwrap().unwrap();
     assert_eq!((left.attr, left.data.as_slice()), (7, b"hello".as_slice()));
+}
+
+#[test]
+fn a_power_cut_leaves_what_was_flushed_and_the_whole_log_is_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, log) = (copy(&dir), dir.path().join("log"));
+    let before = disk.copy_to(&dir.path().join("before.img")).unwrap();
+    let mut machine = machine(&disk);
+    let vars = dir.path().join("vars.fd");
+    fs::copy(&machine.vars, &vars).unwrap();
+    fs::write(&log, b"").unwrap();
+    (machine.vars, machine.persistent, machine.write_log) = (vars, true, Some(log.clone()));
+    let mut running = boots(&machine);
+    // Behind the partitions. `direct` is on its way to the disk at once, `fsync` flushes.
+    let mut write = |text: &str, block: u32, how: &str| {
+        let dd = format!("dd of=/dev/vda bs=4096 count=1 iflag=fullblock seek={block} {how}");
+        running.agent().check(&format!("yes {text} | {dd} 2>/dev/null")).unwrap();
+        writelog::position(&log).unwrap()
+    };
+    let flushed = write("flushed", 60000, "oflag=direct conv=notrunc,fsync");
+    let written = write("written", 60001, "oflag=direct conv=notrunc");
+    assert!(flushed < written, "{flushed} {written}");
+    running.cut_power().unwrap();
+
+    let log = Log::open(&log).unwrap();
+    let block = |disk: &Disk, block: u64| {
+        let mut bytes = [0; 8];
+        fs::File::open(disk.path()).unwrap().read_exact_at(&mut bytes, block * 4096).unwrap();
+        bytes
+    };
+    let cut = |at, survivors| {
+        let copy = before.copy_to(&dir.path().join("cut.img")).unwrap();
+        log.cut(&fs::OpenOptions::new().read(true).write(true).open(copy.path()).unwrap(), at, survivors).unwrap();
+        copy
+    };
+    let lost = cut(written, Survivors::None);
+    assert_eq!((&block(&lost, 60000), &block(&lost, 60001)), (b"flushed\n", &[0; 8]));
+    let kept = cut(written, Survivors::All);
+    assert_eq!((&block(&kept, 60000), &block(&kept, 60001)), (b"flushed\n", b"written\n"));
+    let whole = cut(log.len(), Survivors::All);
+    assert!(fs::read(whole.path()).unwrap() == fs::read(disk.path()).unwrap(), "the log is not what QEMU wrote");
 }
 
 #[test]

@@ -2,5 +2,7 @@
 
 pub mod boot;
 pub mod firmware;
+pub mod road;
 pub mod scenario;
+mod suite;
 pub mod tamper;

@@ -2,8 +2,9 @@
 
 use anyhow::{ensure, Context, Result};
 
-use super::{booted_json, enforcing, Bed, Expect, Scenario, Start};
+use super::{Bed, Expect, Scenario, Start};
 use crate::bench::object_of;
+use crate::inside::{booted, enforcing};
 
 /// The scenarios of this file.
 pub(super) const ALL: &[Scenario] = &[
@@ -89,7 +90,7 @@ pub(super) const ALL: &[Scenario] = &[
         },
         expect: Expect::FallsBack(|bed, running| {
             enforcing(running)?;
-            let booted = booted_json(running)?;
+            let booted = booted(running)?;
             ensure!(booted["deployment"] == bed.host.deployment()?, "another deployment booted: {booted}");
             Ok(())
         }),

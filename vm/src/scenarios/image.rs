@@ -6,8 +6,9 @@ use cfs_host::trust::cms;
 use cfs_host::trust::keys::KeyDir;
 use cfs_host::trust::signer::KeyFile;
 
-use super::{enforcing, Bed, Expect, Scenario, Start};
+use super::{Bed, Expect, Scenario, Start};
 use crate::bench::{Recipe, OURS};
+use crate::inside::enforcing;
 
 /// The scenarios of this file.
 pub(super) const ALL: &[Scenario] = &[
@@ -98,7 +99,7 @@ fn claim(bed: &mut Bed, change: fn(&mut Claims)) -> Result<()> {
     let path = bed.host.signature()?;
     let mut claims = cms::unverified_claims(&bed.disk.root_read(&path)?)?;
     change(&mut claims);
-    let keys = KeyDir::new(&bed.host.keys);
+    let keys = KeyDir::new(&bed.host.sealed.keys);
     let signer = KeyFile::load(&keys.image_key(), &keys.image_certificate())?;
     bed.disk.root_write(&path, &cms::sign(&claims, &signer)?)
 }

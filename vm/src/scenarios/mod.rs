@@ -3,16 +3,14 @@
 //! Each has its control run: the same machine without the attack boots, else a machine that is merely broken would
 //! "refuse" too. To add one: write a function in a file of this folder and put it into that file's table.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
 use anyhow::{bail, ensure, Context, Result};
-use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Host, OURS};
+use crate::case::{Case, Once, Shown};
 use crate::disk::Disk;
 use crate::firmware;
+use crate::inside::enforcing;
 use crate::machine::Machine;
 use crate::run::Running;
 use crate::verdict::Verdict;
@@ -36,7 +34,7 @@ pub struct Scenario {
 }
 
 /// The state of the disk before the attack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// As the installer left it: fs-verity is not on yet.
     Fresh,
@@ -73,15 +71,6 @@ pub struct Bed<'a> {
     pub dir: TempDir,
 }
 
-/// What a scenario showed.
-#[derive(Debug, Serialize)]
-pub struct Shown {
-    /// The decisive line, or what was seen inside.
-    pub line: String,
-    /// The machine hung once and was started again.
-    pub retried: bool,
-}
-
 /// All scenarios.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
     [image::ALL, disks::ALL, platform::ALL].into_iter().flatten()
@@ -89,21 +78,28 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
 
 /// Control runs of this process: one for each state of the disk.
 #[derive(Default)]
-pub struct Controls(Mutex<HashMap<Start, Result<(), String>>>);
+pub struct Controls {
+    fresh: Once<()>,
+    booted: Once<()>,
+}
 
 impl Controls {
     /// Which were made, and whether the machine booted.
     pub fn results(&self) -> Vec<(Start, Result<(), String>)> {
-        self.0
-            .lock()
-            .map_or_else(|_| Vec::new(), |done| done.iter().map(|(start, held)| (*start, held.clone())).collect())
+        let made = [Start::Fresh, Start::Booted].map(|start| Some((start, self.of(start).made()?)));
+        made.into_iter().flatten().collect()
     }
 
     /// The same machine without the attack has to boot.
     fn check(&self, bench: &Bench, start: Start) -> Result<()> {
-        let mut done = self.0.lock().map_err(|_| anyhow::anyhow!("another control run broke down"))?;
-        let control = done.entry(start).or_insert_with(|| control(bench, start).map_err(|error| format!("{error:#}")));
-        control.clone().map_err(|error| anyhow::anyhow!("the control run, without any attack, failed: {error}"))
+        self.of(start).get(|| control(bench, start)).context("the control run, without any attack, failed")
+    }
+
+    fn of(&self, start: Start) -> &Once<()> {
+        match start {
+            Start::Fresh => &self.fresh,
+            Start::Booted => &self.booted,
+        }
     }
 }
 
@@ -123,14 +119,18 @@ impl<'a> Bed<'a> {
             Start::Booted => bench.booted(&host)?,
         };
         let disk = from.copy_to(&dir.path().join("disk.img"))?;
-        let machine = Machine::new(disk.path(), &firmware::enrolled(&host.keys)?);
+        let machine = Machine::new(disk.path(), &firmware::enrolled(&host.sealed.keys)?);
         Ok(Self { bench, host, disk, machine, dir })
     }
 }
 
-impl Scenario {
-    /// One line for reports: who stops the attack, and what holds.
-    pub fn title(&self) -> String {
+impl Case for Scenario {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Who stops the attack, and what holds.
+    fn title(&self) -> String {
         let outcome = match self.expect {
             Expect::Refused(..) => "refused by /init",
             Expect::FirmwareRefuses => "refused by the firmware",
@@ -140,7 +140,9 @@ impl Scenario {
         };
         format!("{outcome}: {}", self.promise)
     }
+}
 
+impl Scenario {
     /// Runs the control, the attack, and looks at what happened.
     pub fn run(&self, bench: &Bench, controls: &Controls) -> Result<Shown> {
         controls.check(bench, self.start)?;
@@ -190,23 +192,6 @@ fn remembered(mut running: Running, rule: u8) -> Result<()> {
     let left = left.context("the refusal left no variable CfsHostRefusal")?;
     let record: serde_json::Value = serde_json::from_slice(&left.data).context("CfsHostRefusal is no JSON")?;
     ensure!(record["rule"] == rule, "CfsHostRefusal names another rule: {record}");
-    Ok(())
-}
-
-/// What `/init` wrote down about this boot.
-fn booted_json(running: &mut Running) -> Result<serde_json::Value> {
-    let text = running.agent().check("cat /run/cfs-host/booted.json")?;
-    serde_json::from_str(&text).with_context(|| format!("booted.json is no JSON: {text}"))
-}
-
-/// Nothing has loosened the checks, and what runs is what was verified.
-fn enforcing(running: &mut Running) -> Result<()> {
-    let booted = booted_json(running)?;
-    ensure!(booted["mode"] == "enforce", "not in enforce mode: {booted}");
-    ensure!(booted["secureBoot"] == true, "Secure Boot is not on: {booted}");
-    ensure!(booted["problems"].as_array().is_some_and(Vec::is_empty), "there are problems: {booted}");
-    let root = running.agent().check("grep ' / overlay ' /proc/mounts")?;
-    ensure!(root.contains("verity=require"), "the root is mounted without verity=require: {root}");
     Ok(())
 }
 

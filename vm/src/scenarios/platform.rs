@@ -4,9 +4,10 @@ use std::fs;
 
 use anyhow::{ensure, Context, Result};
 
-use super::{enforcing, Bed, Expect, Scenario, Start};
+use super::{Bed, Expect, Scenario, Start};
 use crate::bench::{Recipe, OURS};
 use crate::firmware::{self, Variable};
+use crate::inside::enforcing;
 use crate::{cmd, command};
 
 /// The scenarios of this file.
@@ -30,7 +31,7 @@ pub(super) const ALL: &[Scenario] = &[
             let other = bed.bench.host(&Recipe { keys: "theirs", ..OURS })?;
             let (path, file) = uki(bed)?;
             command::run(&mut cmd!("sbattach", "--remove", &file))?;
-            crate::handmade::sign(&other.keys, &file, &file)?;
+            crate::handmade::sign(&other.sealed.keys, &file, &file)?;
             bed.disk.esp_write(&path, &fs::read(&file)?)
         },
         expect: Expect::FirmwareRefuses,
