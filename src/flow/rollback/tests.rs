@@ -192,6 +192,9 @@ fn a_damaged_image_and_a_damaged_uki_are_refused() {
     let uki = cfs_init::names::uki_file_name(origin.uki.as_bytes());
     fs::write(fixture.root().join("esp").join(UKIS).join(&uki), b"other").unwrap();
     assert!(refused(&host, None).contains(&uki));
+    // Gone, and the store has no image to take it from.
+    fs::remove_file(fixture.root().join("esp").join(UKIS).join(&uki)).unwrap();
+    assert!(refused(&host, None).contains(&format!("{uki} is not on the EFI system partition")));
 }
 
 #[test]
