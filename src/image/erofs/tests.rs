@@ -1,0 +1,484 @@
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use composefs::erofs::format::FormatVersion;
+use composefs::erofs::writer::{mkfs_erofs_versioned, ValidatedFileSystem};
+use composefs::fsverity::{compute_verity, Sha256HashValue};
+use composefs::generic_tree::LeafId;
+use composefs::tree::{Directory, Inode, LeafContent, RegularFile, Stat};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+type Content = LeafContent<Sha256HashValue>;
+
+fn peer(files: &Files) -> Vec<u8> {
+    let files = ValidatedFileSystem::new(files.clone()).unwrap();
+    mkfs_erofs_versioned(&files, FormatVersion::V1).into_vec()
+}
+
+/// Where two images differ first, so that a failure can be read.
+fn difference(ours: &[u8], theirs: &[u8]) -> Option<String> {
+    let at = (0..ours.len().max(theirs.len())).find(|at| ours.get(*at) != theirs.get(*at))?;
+    let part = |bytes: &[u8]| format!("{:02x?}", bytes.get(at & !31..bytes.len().min((at & !31) + 64)));
+    Some(format!("at {at} of {} and {}:\n{}\n{}", ours.len(), theirs.len(), part(ours), part(theirs)))
+}
+
+fn compare(files: &Files) -> Option<String> {
+    let mut ours = Vec::new();
+    let digest = write(files, &mut ours).unwrap();
+    let theirs = peer(files);
+    let digests =
+        (digest.to_hex(), hex::encode(zerocopy::IntoBytes::as_bytes(&compute_verity::<Sha256HashValue>(&theirs))));
+    difference(&ours, &theirs).or((digests.0 != digests.1).then(|| format!("digests {digests:?}")))
+}
+
+fn same(files: &Files) {
+    if let Some(difference) = compare(files) {
+        panic!("{difference}");
+    }
+}
+
+fn stat(mode: u32, mtime: i64) -> Stat {
+    Stat { st_mode: mode, st_mtim_sec: mtime, ..Stat::uninitialized() }
+}
+
+fn with(xattrs: &[(&str, &[u8])]) -> Stat {
+    let xattrs = xattrs.iter().map(|(name, value)| (Box::from(OsStr::new(name)), Box::from(*value)));
+    Stat { xattrs: xattrs.collect(), ..stat(0o644, 7) }
+}
+
+fn empty() -> Files {
+    Files::new(stat(0o755, 7))
+}
+
+/// Puts a leaf into a directory, and returns its id for more names.
+fn put(files: &mut Files, folder: &str, name: impl AsRef<OsStr>, stat: Stat, content: Content) -> LeafId {
+    let id = files.push_leaf(stat, content);
+    link(files, folder, name, id);
+    id
+}
+
+fn link(files: &mut Files, folder: &str, name: impl AsRef<OsStr>, id: LeafId) {
+    let folder = files.root.get_directory_mut(OsStr::new(folder)).unwrap();
+    assert!(folder.insert(name.as_ref(), Inode::leaf(id)));
+}
+
+fn mkdir(files: &mut Files, folder: &str, name: &str, stat: Stat) {
+    let folder = files.root.get_directory_mut(OsStr::new(folder)).unwrap();
+    assert!(folder.insert(OsStr::new(name), Inode::Directory(Box::new(Directory::new(stat)))));
+}
+
+fn object(fill: u8, size: u64) -> Content {
+    LeafContent::Regular(RegularFile::External(Sha256HashValue::from([fill; 32]), size))
+}
+
+fn inline(size: usize) -> Content {
+    LeafContent::Regular(RegularFile::Inline((0..size).map(|at| at as u8 | 1).collect()))
+}
+
+fn symlink(length: usize) -> Content {
+    LeafContent::Symlink(OsStr::from_bytes(&vec![b'x'; length]).into())
+}
+
+#[test]
+fn an_empty_tree() {
+    same(&empty());
+}
+
+#[test]
+fn every_kind_of_inode() {
+    let mut files = empty();
+    for name in ["etc", "usr", "!first", "zz"] {
+        mkdir(&mut files, "", name, stat(0o755, 9));
+    }
+    put(&mut files, "usr", "inline", stat(0o4755, 7), inline(64));
+    put(&mut files, "usr", "object", stat(0o644, 7), object(3, 65));
+    let plain = LeafContent::Regular(RegularFile::ExternalNoVerity(Sha256HashValue::from([4; 32]), 5));
+    put(&mut files, "usr", "no-verity", stat(0o644, 7), plain);
+    put(&mut files, "usr", "sparse", stat(0o644, 7), LeafContent::Regular(RegularFile::Sparse(1 << 40)));
+    put(&mut files, "usr", "fifo", stat(0o600, 7), LeafContent::Fifo);
+    put(&mut files, "usr", "socket", stat(0o600, 7), LeafContent::Socket);
+    put(&mut files, "usr", "link", stat(0o777, 7), symlink(20));
+    for (at, rdev) in [1, 0x0103, u64::from(u32::MAX)].into_iter().enumerate() {
+        put(&mut files, "usr", format!("c{at}"), stat(0o600, 7), LeafContent::CharacterDevice(rdev));
+        put(&mut files, "usr", format!("b{at}"), stat(0o600, 8), LeafContent::BlockDevice(rdev));
+    }
+    put(&mut files, "usr", "b-zero", stat(0o600, 8), LeafContent::BlockDevice(0));
+    same(&files);
+}
+
+#[test]
+fn contents_of_every_size_lie_where_composefs_puts_them() {
+    let mut files = empty();
+    let sizes = [0, 1, 31, 32, 63, 64, 65, 512, 2047, 2048, 2049, 4000, 4095, 4096, 4097, 6144, 6145, 8192, 9000];
+    for size in sizes {
+        put(&mut files, "", format!("inline{size}"), stat(0o644, 7), inline(size));
+        put(&mut files, "", format!("object{size}"), stat(0o644, 7), object(1, size as u64));
+    }
+    for length in [0, 1, 59, 1023, 1024, 3900, 4000, 4031, 4032, 4063, 4064, 4065, 4095, 4096] {
+        put(&mut files, "", format!("link{length}"), stat(0o777, 7), symlink(length));
+        put(&mut files, "", format!("link-later{length}"), stat(0o777, 8), symlink(length));
+    }
+    same(&files);
+}
+
+#[test]
+fn large_objects_have_chunks_as_large_as_can_be() {
+    let mut files = empty();
+    for bits in 10..64 {
+        for size in [(1u64 << bits) - 1, 1 << bits, (1 << bits) + 1] {
+            put(&mut files, "", format!("o{size}"), stat(0o644, 7), object(bits as u8, size));
+        }
+    }
+    for chunks in [1000, 1016, 1022, 1023, 1024, 1025] {
+        put(&mut files, "", format!("chunks{chunks}"), stat(0o644, 8), object(chunks as u8, chunks << 43));
+        let content = LeafContent::Regular(RegularFile::Sparse(chunks << 43));
+        put(&mut files, "", format!("sparse{chunks}"), stat(0o644, 8), content);
+    }
+    put(&mut files, "", "all", stat(0o644, 7), object(0, u64::MAX));
+    same(&files);
+}
+
+#[test]
+fn directories_of_every_size() {
+    for count in [0, 1, 50, 100, 170, 340, 341, 2000] {
+        for width in [1, 20, 255] {
+            let mut files = empty();
+            mkdir(&mut files, "", "big", stat(0o755, 7));
+            for at in 0..count {
+                put(&mut files, "big", format!("{at:0width$}"), stat(0o644, 7), LeafContent::Fifo);
+            }
+            same(&files);
+        }
+    }
+}
+
+#[test]
+fn compact_inodes_where_composefs_has_them() {
+    let mut files = empty();
+    for id in [0, 65535, 65536, u32::MAX] {
+        let owners = [(id, 0), (0, id)];
+        for (at, (st_uid, st_gid)) in owners.into_iter().enumerate() {
+            let stat = Stat { st_uid, st_gid, ..stat(0o644, 7) };
+            put(&mut files, "", format!("{at}-{id}"), stat, inline(3));
+        }
+    }
+    let times = [(7, 1), (i64::MAX, 999_999_999), (-1, 0), (i64::MIN, 3), (0x1_0000_0000, 0), (8, 0)];
+    for (st_mtim_sec, st_mtim_nsec) in times {
+        let stat = Stat { st_mtim_sec, st_mtim_nsec, ..stat(0o644, 0) };
+        put(&mut files, "", format!("at{st_mtim_sec}"), stat, inline(3));
+    }
+    same(&files);
+    files.root.stat.st_mtim_sec = 0;
+    same(&files);
+}
+
+#[test]
+fn a_file_of_more_names_than_16_bits_count() {
+    for names in [65535, 65536] {
+        let mut files = empty();
+        let id = put(&mut files, "", "first", stat(0o644, 7), inline(2));
+        for at in 1..names {
+            link(&mut files, "", format!("{at}"), id);
+        }
+        same(&files);
+    }
+}
+
+#[test]
+fn hard_links_count_from_their_first_name_in_depth() {
+    let mut files = empty();
+    for (folder, name) in [("", "a"), ("a", "deep"), ("a/deep", "er"), ("", "b"), ("", "c")] {
+        mkdir(&mut files, folder, name, stat(0o755, 7));
+    }
+    let first = put(&mut files, "c", "x", stat(0o644, 7), object(1, 100));
+    let second = put(&mut files, "b", "x", stat(0o644, 7), symlink(9));
+    let third = put(&mut files, "a/deep/er", "z", stat(0o644, 7), LeafContent::Fifo);
+    for (folder, name) in [("a/deep/er", "x"), ("a/deep", "y"), ("", "0"), ("", "zz")] {
+        link(&mut files, folder, format!("{name}1"), first);
+        link(&mut files, folder, format!("{name}2"), second);
+        link(&mut files, folder, format!("{name}3"), third);
+    }
+    put(&mut files, "", "zzz", stat(0o644, 7), inline(3));
+    same(&files);
+}
+
+#[test]
+fn extended_attributes_of_every_prefix() {
+    let names = [
+        "user.a",
+        "user.",
+        "user.overlay.opaque",
+        "trusted.overlay.opaque",
+        "trusted.overlay.overlay.whiteout",
+        "trusted.overlay.whiteout",
+        "trusted.x",
+        "security.capability",
+        "security.selinux",
+        "system.posix_acl_access",
+        "system.posix_acl_default.more",
+        "lustre.lov",
+        "other",
+        "",
+    ];
+    for values in [[&b"1"[..], b"2"], [b"same", b"same"], [b"", b"a longer value"], [b"\xee", b"\0\0"]] {
+        let mut files = empty();
+        for (at, value) in values.into_iter().enumerate() {
+            for name in names {
+                put(&mut files, "", format!("{at}{name}"), with(&[(name, value)]), inline(at));
+            }
+            let all: Vec<_> = names.iter().map(|name| (*name, value)).collect();
+            put(&mut files, "", format!("{at}all"), with(&all), object(at as u8, 70));
+            mkdir(&mut files, "", &format!("{at}folder"), with(&all[..at + 3]));
+        }
+        same(&files);
+    }
+}
+
+#[test]
+fn the_header_announces_access_control_lists_alone() {
+    for (name, flag) in [("user.a", 0), ("system.posix_acl_access", 1), ("system.posix_acl_default", 1)] {
+        let mut files = empty();
+        put(&mut files, "", "f", with(&[(name, b"x")]), inline(1));
+        let mut bytes = Vec::new();
+        write(&files, &mut bytes).unwrap();
+        assert_eq!(bytes[8], flag, "{name}");
+        same(&files);
+    }
+}
+
+#[test]
+fn long_attributes_next_to_the_ends_of_blocks() {
+    for length in (0..5000).step_by(61).chain([65535]) {
+        let mut files = empty();
+        let value = vec![5; length];
+        let long = format!("user.{}", "n".repeat(255));
+        put(&mut files, "", "inline", with(&[(&long, &value)]), inline(64));
+        put(&mut files, "", "link", with(&[("user.l", &value)]), symlink(500));
+        put(&mut files, "", "object", with(&[("user.o", &value)]), object(2, 1 << 50));
+        put(&mut files, "", "sparse", with(&[("user.s", &value)]), object(2, 1020 << 43));
+        mkdir(&mut files, "", "folder", with(&[("user.d", &value)]));
+        put(&mut files, "folder", "x".repeat(200), stat(0o644, 7), LeafContent::Fifo);
+        same(&files);
+    }
+}
+
+#[test]
+fn more_shared_attributes_than_fill_a_block() {
+    let mut files = empty();
+    for at in 0..600u32 {
+        let (name, value) = (format!("user.{}", at % 300), [at as u8 / 2; 30]);
+        put(
+            &mut files,
+            "",
+            format!("f{at}"),
+            with(&[(&name, &value[..at as usize % 30])]),
+            object((at % 200) as u8, 66),
+        );
+    }
+    same(&files);
+}
+
+#[test]
+fn whiteouts_of_the_tree_are_escaped_and_those_of_composefs_are_not() {
+    let whiteout = || LeafContent::CharacterDevice(0);
+    let mut files = empty();
+    mkdir(&mut files, "", "usr", with(&[("user.overlay.opaque", b"x"), ("trusted.overlay.whiteouts", b"")]));
+    mkdir(&mut files, "", "0f", stat(0o755, 7));
+    put(&mut files, "usr", "gone", stat(0o600, 7), whiteout());
+    put(&mut files, "usr", "ab", stat(0o644, 7), whiteout());
+    put(&mut files, "", "ab", stat(0o644, 7), whiteout());
+    put(&mut files, "", "ac", stat(0o600, 7), whiteout());
+    put(&mut files, "", "AD", stat(0o644, 7), whiteout());
+    put(&mut files, "", "ad", with(&[("security.selinux", b"label")]), whiteout());
+    put(&mut files, "", "ae", with(&[("user.x", b"label")]), whiteout());
+    put(&mut files, "", "gone", with(&[("trusted.overlay.whiteout", b""), ("user.overlay.whiteout", b"")]), whiteout());
+    put(&mut files, "", "01", stat(0o644, 7), inline(3));
+    same(&files);
+    files.root.stat.xattrs = with(&[("security.selinux", b"label"), ("user.other", b"1")]).xattrs;
+    same(&files);
+}
+
+#[test]
+fn what_the_format_cannot_hold_is_refused_by_path() {
+    let refused = |content: Content, stat: Stat| {
+        let mut files = empty();
+        mkdir(&mut files, "", "usr", self::stat(0o755, 7));
+        mkdir(&mut files, "usr", "lib", self::stat(0o755, 7));
+        put(&mut files, "usr/lib", "before", self::stat(0o644, 7), LeafContent::Fifo);
+        put(&mut files, "usr/lib", "this", stat, content);
+        let error = write(&files, std::io::sink()).unwrap_err().to_string();
+        assert!(error.starts_with("/usr/lib/this: "), "{error}");
+    };
+    refused(LeafContent::CharacterDevice(1 << 32), stat(0o644, 7));
+    refused(symlink(4097), stat(0o777, 7));
+    refused(inline(1), with(&[(&format!("user.{}", "n".repeat(256)), b"")]));
+    refused(inline(1), with(&[("user.n", &[1; 65536])]));
+    let many: Vec<_> = (0..5).map(|at| format!("user.{at}")).collect();
+    let many: Vec<_> = many.iter().map(|name| (&name[..], &[2; 65535][..])).collect();
+    refused(inline(1), with(&many));
+}
+
+#[test]
+fn names_that_are_none_are_refused() {
+    for name in ["", ".", "..", &"n".repeat(256)] {
+        let mut files = empty();
+        mkdir(&mut files, "", "usr", stat(0o755, 7));
+        put(&mut files, "usr", name, stat(0o644, 7), LeafContent::Fifo);
+        let error = write(&files, std::io::sink()).unwrap_err();
+        assert!(matches!(&error, Error::Name(path) if *path == format!("usr/{name}")), "{error}");
+    }
+}
+
+#[test]
+fn trees_that_composefs_refuses_are_refused() {
+    let mut files = empty();
+    let id = put(&mut files, "", "one", stat(0o644, 7), LeafContent::CharacterDevice(0));
+    link(&mut files, "", "two", id);
+    assert!(matches!(write(&files, std::io::sink()), Err(Error::LinkedWhiteout(path)) if path == "one"));
+    let mut files = empty();
+    files.push_leaf(stat(0o644, 7), LeafContent::Fifo);
+    assert!(matches!(write(&files, std::io::sink()), Err(Error::Tree(_))));
+}
+
+#[test]
+fn a_writer_that_fails_is_reported() {
+    struct Full;
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    assert!(matches!(write(&empty(), Full), Err(Error::Write(_))));
+}
+
+/// One thing that is added to a random tree.
+#[derive(Clone, Debug)]
+struct Step {
+    folder: usize,
+    name: Vec<u8>,
+    stat: Stat,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Directory,
+    Leaf(Content),
+    Link(usize),
+}
+
+fn names() -> impl Strategy<Value = Vec<u8>> {
+    let any = proptest::collection::vec(1u8..=255, 1..40)
+        .prop_map(|name| name.into_iter().map(|b| if b == b'/' { b'_' } else { b }).collect());
+    let name = prop_oneof![
+        4 => "[a-c]{1,3}".prop_map(String::into_bytes),
+        2 => "[0-9a-f]{2}".prop_map(String::into_bytes),
+        2 => any,
+        2 => "[x-z]{60,255}".prop_map(String::into_bytes),
+    ];
+    name.prop_filter("reserved", |name: &Vec<u8>| name != b"." && name != b"..")
+}
+
+fn contents() -> impl Strategy<Value = Content> {
+    let digest =
+        || prop_oneof![(0u8..3).prop_map(|fill| [fill; 32]), any::<[u8; 32]>()].prop_map(Sha256HashValue::from);
+    let size = || prop_oneof![0u64..9000, any::<u64>()];
+    prop_oneof![
+        (0usize..70).prop_map(inline),
+        (0usize..9000).prop_map(inline),
+        (digest(), size()).prop_map(|(id, size)| LeafContent::Regular(RegularFile::External(id, size))),
+        (digest(), size()).prop_map(|(id, size)| LeafContent::Regular(RegularFile::ExternalNoVerity(id, size))),
+        size().prop_map(|size| LeafContent::Regular(RegularFile::Sparse(size))),
+        (0usize..=4096).prop_map(symlink),
+        (0usize..60).prop_map(symlink),
+        select(vec![0, 0, 5, 0x0fff_ffff, u64::from(u32::MAX)]).prop_map(LeafContent::CharacterDevice),
+        (0..=u64::from(u32::MAX)).prop_map(LeafContent::BlockDevice),
+        Just(LeafContent::Fifo),
+        Just(LeafContent::Socket),
+    ]
+}
+
+fn stats() -> impl Strategy<Value = Stat> {
+    let name = prop_oneof![
+        select(vec![
+            "security.selinux",
+            "security.capability",
+            "system.posix_acl_access",
+            "trusted.overlay.whiteout",
+            "trusted.overlay.metacopy",
+            "user.overlay.whiteout",
+            "user.overlay.opaque",
+            "lustre.lov",
+            "other",
+        ])
+        .prop_map(str::to_owned),
+        "(user|trusted|security|trusted\\.overlay)\\.[a-c]{0,20}",
+    ];
+    let value = prop_oneof![
+        3 => select(vec![&b""[..], b"x", b"label"]).prop_map(<[u8]>::to_vec),
+        1 => proptest::collection::vec(any::<u8>(), 0..3000),
+    ];
+    let xattrs = prop_oneof![Just(BTreeMap::new()), proptest::collection::btree_map(name, value, 0..4)];
+    let id = || prop_oneof![Just(0), select(vec![65535, 65536, u32::MAX])];
+    let mode = prop_oneof![Just(0o644), any::<u32>()];
+    let time = prop_oneof![4 => Just((7, 0)), 1 => (select(vec![0, 7, 8, -1, i64::MAX, i64::MIN]), 0u32..2)];
+    (mode, id(), id(), time, xattrs).prop_map(|(st_mode, st_uid, st_gid, (st_mtim_sec, st_mtim_nsec), xattrs)| {
+        let xattrs = xattrs.into_iter().map(|(name, value)| (Box::from(OsStr::new(&name)), value.into_boxed_slice()));
+        Stat { st_mode, st_uid, st_gid, st_mtim_sec, st_mtim_nsec, xattrs: xattrs.collect() }
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let what = prop_oneof![
+        1 => Just(What::Directory),
+        4 => contents().prop_map(What::Leaf),
+        1 => any::<usize>().prop_map(What::Link),
+    ];
+    let step = (any::<usize>(), names(), stats(), what);
+    let step = step.prop_map(|(folder, name, stat, what)| Step { folder, name, stat, what });
+    proptest::collection::vec(step, 0..120)
+}
+
+fn build(root: Stat, steps: Vec<Step>) -> Files {
+    let mut files = Files::new(root);
+    let mut folders = vec![Vec::new()];
+    for Step { folder, name, stat, what } in steps {
+        let folder = folders[folder % folders.len()].clone();
+        let target = |files: &Files, id: usize| match files.leaves.len() {
+            0 => None,
+            count => Some(LeafId(id % count)),
+        };
+        let free =
+            files.root.get_directory(OsStr::from_bytes(&folder)).unwrap().lookup(OsStr::from_bytes(&name)).is_none();
+        let inode = match what {
+            _ if !free => continue,
+            What::Directory => {
+                folders.push([&folder[..], b"/", &name].concat());
+                Inode::Directory(Box::new(Directory::new(stat)))
+            }
+            What::Leaf(content) => Inode::leaf(files.push_leaf(stat, content)),
+            What::Link(id) => match target(&files, id) {
+                Some(id) if !matches!(files.leaf(id).content, LeafContent::CharacterDevice(0)) => Inode::leaf(id),
+                _ => continue,
+            },
+        };
+        files.root.get_directory_mut(OsStr::from_bytes(&folder)).unwrap().insert(OsStr::from_bytes(&name), inode);
+    }
+    files
+}
+
+proptest! {
+    #[test]
+    fn any_tree_gives_the_image_of_composefs(root in stats(), steps in steps()) {
+        let files = build(root, steps);
+        let difference = compare(&files);
+        prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
+    }
+}
