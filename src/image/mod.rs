@@ -16,8 +16,12 @@ use composefs::generic_tree::OciTransformOptions;
 use composefs::tree::{Directory, FileSystem, Inode, LeafContent, RegularFile};
 use composefs_boot::BootOps;
 
+use self::erofs::View;
 use crate::import::Entry;
 use crate::model::Digest;
+
+/// Directories that every bootable image has, and has empty.
+const BOOT_EMPTIED: [&str; 2] = ["boot", "sysroot"];
 
 /// Owner, mode and extended attributes of one inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +143,7 @@ impl Tree {
 
     /// Writes the plain image and returns its digest; to `std::io::sink()` for the digest alone.
     pub fn write_plain(&self, out: &mut impl Write) -> Result<Digest> {
-        Ok(erofs::write(&self.files, out)?)
+        Ok(erofs::write(&View::new(&self.files), out)?)
     }
 
     /// The bootable image (`composefs.merged.bootable.erofs.v1`), after the OCI and the boot transform.
@@ -150,15 +154,18 @@ impl Tree {
 
     /// Writes the bootable image and returns its digest.
     pub fn write_bootable(&self, contents: &Contents<'_>, out: &mut impl Write) -> Result<Digest> {
-        let mut files = self.files.clone();
-        for name in ["boot", "sysroot"] {
-            require(&files, name, "bootable")?;
+        for name in BOOT_EMPTIED {
+            require(&self.files, name, "bootable")?;
         }
-        let policy = labels::policy(&files, contents)?;
+        let Some(policy) = labels::policy(&self.files, contents)? else {
+            // Without labels there is no need of a copy: all that the boot transform does is to empty directories.
+            return Ok(erofs::write(&View::new(&self.files).without_contents(&BOOT_EMPTIED), out)?);
+        };
         let folder = std::fs::File::open(policy.path())
             .map_err(|source| Error::Policy { file: policy.path().display().to_string(), source })?;
+        let mut files = self.files.clone();
         files.transform_for_boot_from_dir(OwnedFd::from(folder)).map_err(composefs("make the image bootable"))?;
-        Ok(erofs::write(&files, out)?)
+        Ok(erofs::write(&View::new(&files), out)?)
     }
 
     /// The inode at a path such as `usr/lib/os-release`; symbolic links are not followed.

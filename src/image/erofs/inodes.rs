@@ -4,8 +4,6 @@
 //! depth-first walk meets it first, the order of composefs' dump files, though breadth first may meet another name earlier.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 
 use composefs::erofs::format::FileType;
 use composefs::fsverity::Sha256HashValue;
@@ -13,9 +11,9 @@ use composefs::generic_tree::LeafId;
 use composefs::tree::{Inode, Leaf, LeafContent, Stat};
 
 use super::directory::Packing;
-use super::{Error, Files, Folder, Result};
+use super::view::{Item, View};
+use super::{Error, Folder, Result};
 
-const SELINUX: &str = "security.selinux";
 const NAME_MAX: usize = 255;
 
 type TreeLeaf = Leaf<Sha256HashValue>;
@@ -60,34 +58,22 @@ pub(super) struct Entry<'a> {
 /// The inode table.
 #[derive(Debug)]
 pub(super) struct Inodes<'a> {
-    files: &'a Files,
+    view: &'a View<'a>,
     pub(super) table: Vec<Source>,
     pub(super) folders: Vec<Dir<'a>>,
     nlinks: Vec<u32>,
     /// The inodes of leaves with more than one name.
     linked: HashMap<LeafId, u32>,
-    stub: Stat,
 }
 
 impl<'a> Inodes<'a> {
     /// Counts and orders them.
-    pub(super) fn of(files: &'a Files) -> Result<Self> {
-        files.fsck().map_err(|error| Error::Tree(error.to_string()))?;
-        let nlinks = files.nlinks();
-        let mut first_names = HashMap::new();
-        if nlinks.iter().any(|count| *count > 1) {
-            first_in_depth(&files.root, &nlinks, &mut first_names);
-        }
-        let root = Dir::new(&files.root, 0, 0);
-        let mut inodes = Self {
-            files,
-            table: vec![Source::Directory(0)],
-            folders: vec![root],
-            nlinks,
-            linked: HashMap::new(),
-            stub: stub(&files.root.stat),
-        };
-        inodes.table.reserve(files.leaves.len());
+    pub(super) fn of(view: &'a View<'a>) -> Result<Self> {
+        let nlinks = view.nlinks()?;
+        let first_names = view.first_names(&nlinks);
+        let (mut table, root) = (Vec::with_capacity(nlinks.len()), Dir::new(&view.files.root, 0, 0));
+        table.push(Source::Directory(0));
+        let mut inodes = Self { view, table, folders: vec![root], nlinks, linked: HashMap::new() };
         let mut at = 0;
         while at < inodes.folders.len() {
             inodes.enter(at, &first_names)?;
@@ -100,7 +86,7 @@ impl<'a> Inodes<'a> {
     fn enter(&mut self, at: usize, first_names: &HashMap<LeafId, &'a Folder>) -> Result<()> {
         let Dir { folder, inode: me, .. } = self.folders[at];
         self.folders[at].first = index(self.table.len())?;
-        for (name, item) in items(folder, at == 0) {
+        for (name, item) in self.view.items(folder) {
             let mut is_directory = true;
             if matches!(item, Item::Inode(_)) && !is_name(name) {
                 return Err(Error::Name(self.path(at, name)));
@@ -133,7 +119,7 @@ impl<'a> Inodes<'a> {
     }
 
     fn enter_leaf(&mut self, at: usize, name: &[u8], id: LeafId) -> Result<()> {
-        let leaf = self.files.leaf(id);
+        let leaf = self.view.files.leaf(id);
         let number = index(id.0)?;
         let mut source = Source::Leaf(number);
         if self.nlinks[id.0] > 1 {
@@ -153,7 +139,7 @@ impl<'a> Inodes<'a> {
 
     /// composefs-rs adds its stubs to the tree, and knows them again by this.
     fn looks_like_stub(&self, name: &[u8], leaf: &TreeLeaf) -> bool {
-        let (stat, stub) = (&leaf.stat, &self.stub);
+        let (stat, stub) = (&leaf.stat, &self.view.stub);
         let same = |stat: &Stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtim_sec, stat.st_mtim_nsec);
         name.len() == 2
             && name.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -164,7 +150,7 @@ impl<'a> Inodes<'a> {
     /// The entries of a directory in the order of their names.
     pub(super) fn entries(&self, dir: &Dir<'a>) -> impl Iterator<Item = Entry<'a>> + use<'_, 'a> {
         let (me, parent, mut next) = (dir.inode, dir.parent, dir.first);
-        items(dir.folder, me == 0).map(move |(name, item)| {
+        self.view.items(dir.folder).map(move |(name, item)| {
             let inode = match item {
                 Item::Itself => me,
                 Item::Parent => parent,
@@ -203,15 +189,15 @@ impl<'a> Inodes<'a> {
     }
 
     pub(super) fn leaf(&self, id: u32) -> &'a TreeLeaf {
-        &self.files.leaves[id as usize]
+        &self.view.files.leaves[id as usize]
     }
 
     /// Owner, mode, time and attributes, as the tree has them.
     pub(super) fn stat(&self, source: Source) -> &Stat {
         match source {
-            Source::Directory(at) => &self.folder(at).folder.stat,
+            Source::Directory(at) => self.view.stat(self.folder(at).folder),
             Source::Leaf(id) | Source::Whiteout(id) => &self.leaf(id).stat,
-            Source::Stub => &self.stub,
+            Source::Stub => &self.view.stub,
         }
     }
 
@@ -257,64 +243,6 @@ pub(super) fn mtime(stat: &Stat) -> (u64, u32) {
 impl<'a> Dir<'a> {
     fn new(folder: &'a Folder, inode: u32, parent: u32) -> Self {
         Self { folder, inode, parent, first: u32::MAX, nlink: 0, whiteouts: false, packing: Packing::default() }
-    }
-}
-
-/// What a directory entry is in the tree.
-enum Item<'a> {
-    Itself,
-    Parent,
-    Stub,
-    Inode(&'a Inode<Sha256HashValue>),
-}
-
-/// The entries of a directory: those of the tree, `.` and `..`, and in the root the stubs whose names are free.
-fn items<'a>(folder: &'a Folder, root: bool) -> impl Iterator<Item = (&'a [u8], Item<'a>)> {
-    let dots: [(&[u8], _); 2] = [(b".", Item::Itself), (b"..", Item::Parent)];
-    let stubs = STUBS.iter().take(if root { STUBS.len() } else { 0 }).map(|name| (&name[..], Item::Stub));
-    let mut added = dots.into_iter().chain(stubs).peekable();
-    let mut own = folder.sorted_entries().map(|(name, inode)| (name.as_bytes(), Item::Inode(inode))).peekable();
-    std::iter::from_fn(move || match (own.peek(), added.peek()) {
-        (Some((name, _)), Some((addition, _))) if name > addition => added.next(),
-        (Some((name, _)), Some((addition, _))) => {
-            if name == addition {
-                added.next();
-            }
-            own.next()
-        }
-        (Some(_), None) => own.next(),
-        (None, _) => added.next(),
-    })
-}
-
-/// `00` to `ff`.
-static STUBS: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut names = [[0; 2]; 256];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = [digits[at / 16], digits[at % 16]];
-        at += 1;
-    }
-    names
-};
-
-/// Owner and time of the root, and of its attributes the SELinux label alone.
-fn stub(root: &Stat) -> Stat {
-    let label = root.xattrs.get_key_value(OsStr::new(SELINUX));
-    let xattrs = label.map(|(name, value)| (name.clone(), value.clone())).into_iter().collect();
-    Stat { st_mode: 0o644, xattrs, ..*root }
-}
-
-fn first_in_depth<'a>(folder: &'a Folder, nlinks: &[u32], found: &mut HashMap<LeafId, &'a Folder>) {
-    for (_, inode) in folder.sorted_entries() {
-        match inode {
-            Inode::Directory(below) => first_in_depth(below, nlinks, found),
-            Inode::Leaf(id, _) if nlinks[id.0] > 1 => {
-                found.entry(*id).or_insert(folder);
-            }
-            Inode::Leaf(..) => {}
-        }
     }
 }
 

@@ -14,6 +14,7 @@ mod inodes;
 mod plan;
 mod shared;
 mod sink;
+mod view;
 mod write;
 mod xattr;
 
@@ -22,6 +23,7 @@ use std::io;
 use composefs::fsverity::Sha256HashValue;
 use composefs::tree::{Directory, FileSystem};
 
+pub(super) use view::View;
 pub(super) use write::write;
 
 type Files = FileSystem<Sha256HashValue>;
@@ -64,3 +66,6 @@ type Result<T> = std::result::Result<T, Error>;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod measure_tests;

@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use composefs::erofs::format::FormatVersion;
 use composefs::erofs::writer::{mkfs_erofs_versioned, ValidatedFileSystem};
-use composefs::fsverity::{compute_verity, Sha256HashValue};
+use composefs::fsverity::{compute_verity, FsVerityHashValue, Sha256HashValue};
 use composefs::generic_tree::LeafId;
 use composefs::tree::{Directory, Inode, LeafContent, RegularFile, Stat};
+use composefs_boot::BootOps;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -14,9 +17,12 @@ use super::*;
 
 type Content = LeafContent<Sha256HashValue>;
 
-fn peer(files: &Files) -> Vec<u8> {
-    let files = ValidatedFileSystem::new(files.clone()).unwrap();
-    mkfs_erofs_versioned(&files, FormatVersion::V1).into_vec()
+/// What composefs-rs makes of a tree, and its digest.
+pub(super) fn peer(files: Files) -> (Vec<u8>, String) {
+    let files = ValidatedFileSystem::new(files).unwrap();
+    let bytes = mkfs_erofs_versioned(&files, FormatVersion::V1).into_vec();
+    let digest = compute_verity::<Sha256HashValue>(&bytes).to_hex();
+    (bytes, digest)
 }
 
 /// Where two images differ first, so that a failure can be read.
@@ -27,12 +33,15 @@ fn difference(ours: &[u8], theirs: &[u8]) -> Option<String> {
 }
 
 fn compare(files: &Files) -> Option<String> {
+    compare_view(&View::new(files), files.clone())
+}
+
+fn compare_view(view: &View<'_>, files: Files) -> Option<String> {
     let mut ours = Vec::new();
-    let digest = write(files, &mut ours).unwrap();
-    let theirs = peer(files);
-    let digests =
-        (digest.to_hex(), hex::encode(zerocopy::IntoBytes::as_bytes(&compute_verity::<Sha256HashValue>(&theirs))));
-    difference(&ours, &theirs).or((digests.0 != digests.1).then(|| format!("digests {digests:?}")))
+    let digest = write(view, &mut ours).unwrap();
+    let (theirs, theirs_digest) = peer(files);
+    assert_eq!(digest.to_hex() == theirs_digest, ours == theirs);
+    difference(&ours, &theirs)
 }
 
 fn same(files: &Files) {
@@ -45,17 +54,17 @@ fn stat(mode: u32, mtime: i64) -> Stat {
     Stat { st_mode: mode, st_mtim_sec: mtime, ..Stat::uninitialized() }
 }
 
-fn with(xattrs: &[(&str, &[u8])]) -> Stat {
+pub(super) fn with(xattrs: &[(&str, &[u8])]) -> Stat {
     let xattrs = xattrs.iter().map(|(name, value)| (Box::from(OsStr::new(name)), Box::from(*value)));
     Stat { xattrs: xattrs.collect(), ..stat(0o644, 7) }
 }
 
-fn empty() -> Files {
+pub(super) fn empty() -> Files {
     Files::new(stat(0o755, 7))
 }
 
 /// Puts a leaf into a directory, and returns its id for more names.
-fn put(files: &mut Files, folder: &str, name: impl AsRef<OsStr>, stat: Stat, content: Content) -> LeafId {
+pub(super) fn put(files: &mut Files, folder: &str, name: impl AsRef<OsStr>, stat: Stat, content: Content) -> LeafId {
     let id = files.push_leaf(stat, content);
     link(files, folder, name, id);
     id
@@ -66,7 +75,7 @@ fn link(files: &mut Files, folder: &str, name: impl AsRef<OsStr>, id: LeafId) {
     assert!(folder.insert(name.as_ref(), Inode::leaf(id)));
 }
 
-fn mkdir(files: &mut Files, folder: &str, name: &str, stat: Stat) {
+pub(super) fn mkdir(files: &mut Files, folder: &str, name: &str, stat: Stat) {
     let folder = files.root.get_directory_mut(OsStr::new(folder)).unwrap();
     assert!(folder.insert(OsStr::new(name), Inode::Directory(Box::new(Directory::new(stat)))));
 }
@@ -75,11 +84,11 @@ fn object(fill: u8, size: u64) -> Content {
     LeafContent::Regular(RegularFile::External(Sha256HashValue::from([fill; 32]), size))
 }
 
-fn inline(size: usize) -> Content {
+pub(super) fn inline(size: usize) -> Content {
     LeafContent::Regular(RegularFile::Inline((0..size).map(|at| at as u8 | 1).collect()))
 }
 
-fn symlink(length: usize) -> Content {
+pub(super) fn symlink(length: usize) -> Content {
     LeafContent::Symlink(OsStr::from_bytes(&vec![b'x'; length]).into())
 }
 
@@ -244,7 +253,7 @@ fn the_header_announces_access_control_lists_alone() {
         let mut files = empty();
         put(&mut files, "", "f", with(&[(name, b"x")]), inline(1));
         let mut bytes = Vec::new();
-        write(&files, &mut bytes).unwrap();
+        write(&View::new(&files), &mut bytes).unwrap();
         assert_eq!(bytes[8], flag, "{name}");
         same(&files);
     }
@@ -310,7 +319,7 @@ fn what_the_format_cannot_hold_is_refused_by_path() {
         mkdir(&mut files, "usr", "lib", self::stat(0o755, 7));
         put(&mut files, "usr/lib", "before", self::stat(0o644, 7), LeafContent::Fifo);
         put(&mut files, "usr/lib", "this", stat, content);
-        let error = write(&files, std::io::sink()).unwrap_err().to_string();
+        let error = write(&View::new(&files), std::io::sink()).unwrap_err().to_string();
         assert!(error.starts_with("/usr/lib/this: "), "{error}");
     };
     refused(LeafContent::CharacterDevice(1 << 32), stat(0o644, 7));
@@ -328,7 +337,7 @@ fn names_that_are_none_are_refused() {
         let mut files = empty();
         mkdir(&mut files, "", "usr", stat(0o755, 7));
         put(&mut files, "usr", name, stat(0o644, 7), LeafContent::Fifo);
-        let error = write(&files, std::io::sink()).unwrap_err();
+        let error = write(&View::new(&files), std::io::sink()).unwrap_err();
         assert!(matches!(&error, Error::Name(path) if *path == format!("usr/{name}")), "{error}");
     }
 }
@@ -338,10 +347,10 @@ fn trees_that_composefs_refuses_are_refused() {
     let mut files = empty();
     let id = put(&mut files, "", "one", stat(0o644, 7), LeafContent::CharacterDevice(0));
     link(&mut files, "", "two", id);
-    assert!(matches!(write(&files, std::io::sink()), Err(Error::LinkedWhiteout(path)) if path == "one"));
+    assert!(matches!(write(&View::new(&files), std::io::sink()), Err(Error::LinkedWhiteout(path)) if path == "one"));
     let mut files = empty();
     files.push_leaf(stat(0o644, 7), LeafContent::Fifo);
-    assert!(matches!(write(&files, std::io::sink()), Err(Error::Tree(_))));
+    assert!(matches!(write(&View::new(&files), std::io::sink()), Err(Error::Tree(_))));
 }
 
 #[test]
@@ -355,7 +364,7 @@ fn a_writer_that_fails_is_reported() {
             Ok(())
         }
     }
-    assert!(matches!(write(&empty(), Full), Err(Error::Write(_))));
+    assert!(matches!(write(&View::new(&empty()), Full), Err(Error::Write(_))));
 }
 
 /// One thing that is added to a random tree.
@@ -447,8 +456,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn build(root: Stat, steps: Vec<Step>) -> Files {
-    let mut files = Files::new(root);
-    let mut folders = vec![Vec::new()];
+    add(Files::new(root), vec![Vec::new()], steps)
+}
+
+fn add(mut files: Files, mut folders: Vec<Vec<u8>>, steps: Vec<Step>) -> Files {
     for Step { folder, name, stat, what } in steps {
         let folder = folders[folder % folders.len()].clone();
         let target = |files: &Files, id: usize| match files.leaves.len() {
@@ -479,6 +490,24 @@ proptest! {
     fn any_tree_gives_the_image_of_composefs(root in stats(), steps in steps()) {
         let files = build(root, steps);
         let difference = compare(&files);
+        prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
+    }
+    #[test]
+    fn emptied_directories_give_the_image_of_the_boot_transform(
+        root in stats(),
+        tops in proptest::collection::vec(stats(), 3),
+        steps in steps(),
+    ) {
+        let mut files = Files::new(root);
+        let names = ["usr", "boot", "sysroot"];
+        for (name, stat) in names.into_iter().zip(tops) {
+            mkdir(&mut files, "", name, stat);
+        }
+        let mut files = add(files, names.map(|name| name.as_bytes().to_vec()).into(), steps);
+        files.filter_xattrs(|name| name != OsStr::new("security.selinux"));
+        let mut theirs = files.clone();
+        theirs.transform_for_boot_from_dir(OwnedFd::from(File::open(tempfile::tempdir().unwrap().path()).unwrap())).unwrap();
+        let difference = compare_view(&View::new(&files).without_contents(&["boot", "sysroot"]), theirs);
         prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
     }
 }

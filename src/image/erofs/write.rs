@@ -13,16 +13,17 @@ use super::inodes::{Inodes, Source};
 use super::plan::{self, Plan};
 use super::shared::{Set, Shared};
 use super::sink::Sink;
-use super::{Files, Result, BLOCK, SLOT};
+use super::view::View;
+use super::{Result, BLOCK, SLOT};
 use crate::model::Digest;
 
 /// The superblock's place in its block.
 const SUPERBLOCK: u64 = 1024;
 const NULL_CHUNK: [u8; 4] = [0xff; 4];
 
-/// Writes the image of a tree and returns its fs-verity digest.
-pub(in crate::image) fn write(files: &Files, out: impl Write) -> Result<Digest> {
-    let inodes = Inodes::of(files)?;
+/// Writes the image of what a view shows and returns its fs-verity digest.
+pub(in crate::image) fn write(view: &View<'_>, out: impl Write) -> Result<Digest> {
+    let inodes = Inodes::of(view)?;
     let shared = Shared::of(&inodes)?;
     let plan = Plan::of(&inodes, &shared)?;
     let mut image = Image {
