@@ -69,3 +69,9 @@ mod tests;
 
 #[cfg(test)]
 mod measure_tests;
+
+#[cfg(test)]
+mod random_tests;
+
+#[cfg(test)]
+mod real_tests;
