@@ -143,7 +143,7 @@ impl Tree {
 
     /// Writes the plain image and returns its digest; to `std::io::sink()` for the digest alone.
     pub fn write_plain(&self, out: &mut impl Write) -> Result<Digest> {
-        Ok(erofs::write(&View::new(&self.files), out)?)
+        Ok(View::new(&self.files).write(out)?)
     }
 
     /// The bootable image (`composefs.merged.bootable.erofs.v1`), after the OCI and the boot transform.
@@ -159,13 +159,13 @@ impl Tree {
         }
         let Some(policy) = labels::policy(&self.files, contents)? else {
             // Without labels there is no need of a copy: all that the boot transform does is to empty directories.
-            return Ok(erofs::write(&View::new(&self.files).without_contents(&BOOT_EMPTIED), out)?);
+            return Ok(View::new(&self.files).without_contents(&BOOT_EMPTIED).write(out)?);
         };
         let folder = std::fs::File::open(policy.path())
             .map_err(|source| Error::Policy { file: policy.path().display().to_string(), source })?;
         let mut files = self.files.clone();
         files.transform_for_boot_from_dir(OwnedFd::from(folder)).map_err(composefs("make the image bootable"))?;
-        Ok(erofs::write(&View::new(&files), out)?)
+        Ok(View::new(&files).write(out)?)
     }
 
     /// The inode at a path such as `usr/lib/os-release`; symbolic links are not followed.

@@ -24,7 +24,6 @@ use composefs::fsverity::Sha256HashValue;
 use composefs::tree::{Directory, FileSystem};
 
 pub(super) use view::View;
-pub(super) use write::write;
 
 type Files = FileSystem<Sha256HashValue>;
 type Folder = Directory<Sha256HashValue>;

@@ -32,7 +32,7 @@ pub(super) fn compare(files: &Files) -> Option<String> {
 
 pub(super) fn compare_view(view: &View<'_>, files: Files) -> Option<String> {
     let mut ours = Vec::new();
-    let digest = write(view, &mut ours).unwrap();
+    let digest = view.write(&mut ours).unwrap();
     let (theirs, theirs_digest) = peer(files);
     assert_eq!(digest.to_hex() == theirs_digest, ours == theirs);
     difference(&ours, &theirs)
@@ -279,7 +279,7 @@ fn the_header_announces_access_control_lists_alone() {
         let mut files = empty();
         put(&mut files, "", "f", with(&[(name, b"x")]), inline(1));
         let mut bytes = Vec::new();
-        write(&View::new(&files), &mut bytes).unwrap();
+        View::new(&files).write(&mut bytes).unwrap();
         assert_eq!(bytes[8], flag, "{name}");
         same(&files);
     }
@@ -345,7 +345,7 @@ fn what_the_format_cannot_hold_is_refused_by_path() {
         mkdir(&mut files, "usr", "lib", self::stat(0o755, 7));
         put(&mut files, "usr/lib", "before", self::stat(0o644, 7), LeafContent::Fifo);
         put(&mut files, "usr/lib", "this", stat, content);
-        let error = write(&View::new(&files), std::io::sink()).unwrap_err().to_string();
+        let error = View::new(&files).write(std::io::sink()).unwrap_err().to_string();
         assert!(error.starts_with("/usr/lib/this: "), "{error}");
     };
     refused(LeafContent::CharacterDevice(1 << 32), stat(0o644, 7));
@@ -363,7 +363,7 @@ fn names_that_are_none_are_refused() {
         let mut files = empty();
         mkdir(&mut files, "", "usr", stat(0o755, 7));
         put(&mut files, "usr", name, stat(0o644, 7), LeafContent::Fifo);
-        let error = write(&View::new(&files), std::io::sink()).unwrap_err();
+        let error = View::new(&files).write(std::io::sink()).unwrap_err();
         assert!(matches!(&error, Error::Name(path) if *path == format!("usr/{name}")), "{error}");
     }
 }
@@ -373,10 +373,10 @@ fn trees_that_composefs_refuses_are_refused() {
     let mut files = empty();
     let id = put(&mut files, "", "one", stat(0o644, 7), LeafContent::CharacterDevice(0));
     link(&mut files, "", "two", id);
-    assert!(matches!(write(&View::new(&files), std::io::sink()), Err(Error::LinkedWhiteout(path)) if path == "one"));
+    assert!(matches!(View::new(&files).write(std::io::sink()), Err(Error::LinkedWhiteout(path)) if path == "one"));
     let mut files = empty();
     files.push_leaf(stat(0o644, 7), LeafContent::Fifo);
-    assert!(matches!(write(&View::new(&files), std::io::sink()), Err(Error::Tree(_))));
+    assert!(matches!(View::new(&files).write(std::io::sink()), Err(Error::Tree(_))));
 }
 
 #[test]
@@ -390,5 +390,5 @@ fn a_writer_that_fails_is_reported() {
             Ok(())
         }
     }
-    assert!(matches!(write(&View::new(&empty()), Full), Err(Error::Write(_))));
+    assert!(matches!(View::new(&empty()).write(Full), Err(Error::Write(_))));
 }

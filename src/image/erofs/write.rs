@@ -21,24 +21,26 @@ use crate::model::Digest;
 const SUPERBLOCK: u64 = 1024;
 const NULL_CHUNK: [u8; 4] = [0xff; 4];
 
-/// Writes the image of what a view shows and returns its fs-verity digest.
-pub(in crate::image) fn write(view: &View<'_>, out: impl Write) -> Result<Digest> {
-    let inodes = Inodes::of(view)?;
-    let shared = Shared::of(&inodes)?;
-    let plan = Plan::of(&inodes, &shared)?;
-    let mut image = Image {
-        inodes: &inodes,
-        shared: &shared,
-        plan: &plan,
-        sink: Sink::new(out),
-        dir_block: DirBlock::default(),
-        bytes: Vec::new(),
-    };
-    image.superblock()?;
-    image.table()?;
-    image.shared()?;
-    image.blocks()?;
-    Ok(image.sink.finish()?)
+impl View<'_> {
+    /// Writes the image of what the view shows and returns its fs-verity digest.
+    pub(in crate::image) fn write(&self, out: impl Write) -> Result<Digest> {
+        let inodes = Inodes::of(self)?;
+        let shared = Shared::of(&inodes)?;
+        let plan = Plan::of(&inodes, &shared)?;
+        let mut image = Image {
+            inodes: &inodes,
+            shared: &shared,
+            plan: &plan,
+            sink: Sink::new(out),
+            dir_block: DirBlock::default(),
+            bytes: Vec::new(),
+        };
+        image.superblock()?;
+        image.table()?;
+        image.shared()?;
+        image.blocks()?;
+        Ok(image.sink.finish()?)
+    }
 }
 
 /// An image on its way out. A directory is read again for its tail and for its blocks.
