@@ -50,8 +50,13 @@ enum Start {
 }
 
 impl Shape {
-    /// The shape of an inode with attributes of this size; `None` if it has a device number that does not fit.
-    pub(super) fn of(inodes: &Inodes<'_>, source: Source, xattrs: u64, build_time: (u64, u32)) -> Option<Self> {
+    /// The shape of an inode with attributes of this size, or what of it does not fit.
+    pub(super) fn of(
+        inodes: &Inodes<'_>,
+        source: Source,
+        xattrs: u64,
+        build_time: (u64, u32),
+    ) -> Result<Self, &'static str> {
         let mut shape = match source {
             Source::Directory(at) => {
                 let packing = inodes.folder(at).packing;
@@ -69,26 +74,29 @@ impl Shape {
             && shape.size <= u64::from(u32::MAX);
         shape.head = xattrs + if shape.compact { COMPACT } else { EXTENDED };
         shape.move_to_block(xattrs);
-        Some(shape)
+        Ok(shape)
     }
 
-    fn of_leaf(content: &LeafContent<composefs::fsverity::Sha256HashValue>) -> Option<Self> {
-        Some(match content {
+    fn of_leaf(content: &LeafContent<composefs::fsverity::Sha256HashValue>) -> Result<Self, &'static str> {
+        Ok(match content {
             LeafContent::Regular(RegularFile::Inline(bytes)) => {
                 let (blocks, rest) = (bytes.len() as u64 / BLOCK, bytes.len() as u64 % BLOCK);
                 let (blocks, tail) = if rest > BLOCK / 2 { (blocks + 1, 0) } else { (blocks, rest) };
-                Self::flat(bytes.len() as u64, u32::try_from(blocks).ok()?, tail)
+                Self::flat(bytes.len() as u64, u32::try_from(blocks).map_err(|_| "its content")?, tail)
             }
             LeafContent::Regular(
                 RegularFile::External(_, size) | RegularFile::ExternalNoVerity(_, size) | RegularFile::Sparse(size),
             ) => Self::chunks(*size),
             LeafContent::Symlink(target) => {
                 // At the limit, all of it goes into a block.
-                let size = u64::try_from(target.len()).ok().filter(|size| *size <= BLOCK)?;
+                let size = target.len() as u64;
+                if size > BLOCK {
+                    return Err("a target of more than 4096 bytes");
+                }
                 Self { layout: DataLayout::FlatInline, start: Start::Whole, ..Self::flat(size, 0, size) }
             }
             LeafContent::CharacterDevice(rdev) | LeafContent::BlockDevice(rdev) => {
-                Self::device(u32::try_from(*rdev).ok()?)
+                Self::device(u32::try_from(*rdev).map_err(|_| "a device number of more than 32 bits")?)
             }
             LeafContent::Fifo | LeafContent::Socket => Self::device(0),
         })

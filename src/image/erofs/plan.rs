@@ -80,7 +80,6 @@ pub(super) fn shape<'a>(
     let misfit = |what: &str| Error::Inode { path: inodes.path_of(inode), what: what.to_owned() };
     shared.split(inodes, source, set);
     let icount = set.icount().ok_or_else(|| misfit("the sum of its extended attributes"))?;
-    let shape = Shape::of(inodes, source, set.size(), build_time)
-        .ok_or_else(|| misfit("its device number, its target or its size"))?;
+    let shape = Shape::of(inodes, source, set.size(), build_time).map_err(misfit)?;
     Ok((shape, icount))
 }

@@ -339,22 +339,22 @@ fn whiteouts_of_the_tree_are_escaped_and_those_of_composefs_are_not() {
 
 #[test]
 fn what_the_format_cannot_hold_is_refused_by_path() {
-    let refused = |content: Content, stat: Stat| {
+    let refused = |content: Content, stat: Stat, what: &str| {
         let mut files = empty();
         mkdir(&mut files, "", "usr", self::stat(0o755, 7));
         mkdir(&mut files, "usr", "lib", self::stat(0o755, 7));
         put(&mut files, "usr/lib", "before", self::stat(0o644, 7), LeafContent::Fifo);
         put(&mut files, "usr/lib", "this", stat, content);
         let error = View::new(&files).write(std::io::sink()).unwrap_err().to_string();
-        assert!(error.starts_with("/usr/lib/this: "), "{error}");
+        assert!(error.starts_with("/usr/lib/this: ") && error.contains(what), "{error}");
     };
-    refused(LeafContent::CharacterDevice(1 << 32), stat(0o644, 7));
-    refused(symlink(4097), stat(0o777, 7));
-    refused(inline(1), with(&[(&format!("user.{}", "n".repeat(256)), b"")]));
-    refused(inline(1), with(&[("user.n", &[1; 65536])]));
+    refused(LeafContent::CharacterDevice(1 << 32), stat(0o644, 7), "device number");
+    refused(symlink(4097), stat(0o777, 7), "target");
+    refused(inline(1), with(&[(&format!("user.{}", "n".repeat(256)), b"")]), "user.nnn");
+    refused(inline(1), with(&[("user.n", &[1; 65536])]), "65536 bytes");
     let many: Vec<_> = (0..5).map(|at| format!("user.{at}")).collect();
     let many: Vec<_> = many.iter().map(|name| (&name[..], &[2; 65535][..])).collect();
-    refused(inline(1), with(&many));
+    refused(inline(1), with(&many), "sum of its extended attributes");
 }
 
 #[test]
