@@ -92,7 +92,7 @@ pub fn sign(image: &Imported, store: &Store, policy: &Policy, signer: &dyn Signe
         uki_ids,
     };
     let (_, uki) = verify::only_uki(&ImageFiles { tree: &image.tree, store })?;
-    let plain = image.tree.plain_image()?.digest;
+    let plain = image.tree.write_plain(&mut std::io::sink())?;
     let bootable = bootable_image(&image.tree, store)?.digest;
     let config = digest_of(&image.meta.config_bytes);
     let image_claims = claims(Role::HostBootable, bootable, vec![policy.uki_id]);

@@ -18,32 +18,28 @@ const FOLDER: &str = "etc/selinux";
 const FILES: [&str; 5] =
     ["file_contexts", "file_contexts.local", "file_contexts.homedirs", "file_contexts.subs", "file_contexts.subs_dist"];
 
-/// Lays out the policy; an empty directory if the image has none.
+/// Lays out the policy; `None` if the image has none.
 pub(super) fn policy(
     tree: &FileSystem<Sha256HashValue>,
     contents: &dyn Fn(&Digest) -> io::Result<Vec<u8>>,
-) -> Result<tempfile::TempDir> {
+) -> Result<Option<tempfile::TempDir>> {
     let policy = Policy { tree, contents };
-    let root = tempfile::tempdir().map_err(|source| Error::Policy { file: "a temporary copy".into(), source })?;
-    let folder = root.path().join(FOLDER);
-    if tree.root.get_directory(OsStr::new(FOLDER)).is_err() {
-        return Ok(root);
-    }
-    write(&folder, "", None)?;
-    let Some(config) = policy.file(FOLDER, "config")? else { return Ok(root) };
-    let Some(name) = policy_type(&config) else { return Ok(root) };
+    let Some(config) = policy.file(FOLDER, "config")? else { return Ok(None) };
+    let Some(name) = policy_type(&config) else { return Ok(None) };
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         let source = io::Error::new(io::ErrorKind::InvalidData, format!("SELINUXTYPE is {name:?}, which is no name"));
         return Err(Error::Policy { file: format!("{FOLDER}/config"), source });
     }
-    write(&folder, "config", Some(format!("SELINUXTYPE={name}\n").as_bytes()))?;
+    let root = tempfile::tempdir().map_err(|source| Error::Policy { file: "a temporary copy".into(), source })?;
+    let folder = root.path().join(FOLDER);
+    write(&folder, "config", &format!("SELINUXTYPE={name}\n").into_bytes())?;
     let contexts = format!("{name}/contexts/files");
     for file in FILES {
         if let Some(bytes) = policy.file(&format!("{FOLDER}/{contexts}"), file)? {
-            write(&folder.join(&contexts), file, Some(&bytes))?;
+            write(&folder.join(&contexts), file, &bytes)?;
         }
     }
-    Ok(root)
+    Ok(Some(root))
 }
 
 /// The type that composefs-boot would read: the first `SELINUXTYPE`.
@@ -74,10 +70,10 @@ impl Policy<'_> {
     }
 }
 
-fn write(folder: &Path, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let write = || {
         fs::create_dir_all(folder)?;
-        bytes.map_or(Ok(()), |bytes| fs::write(folder.join(name), bytes))
+        fs::write(folder.join(name), bytes)
     };
     write().map_err(|source| Error::Policy { file: folder.join(name).display().to_string(), source })
 }

@@ -2,22 +2,26 @@
 //!
 //! Takes layers' entries; gives the tree, and the plain and bootable images as composefs-rs makes them. Never touches a disk.
 
+mod erofs;
 mod labels;
 mod merge;
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
-use composefs::erofs::format::FormatVersion;
-use composefs::erofs::writer::{mkfs_erofs_versioned, ValidatedFileSystem};
-use composefs::fsverity::{compute_verity, Sha256HashValue};
+use composefs::fsverity::Sha256HashValue;
 use composefs::generic_tree::OciTransformOptions;
 use composefs::tree::{Directory, FileSystem, Inode, LeafContent, RegularFile};
 use composefs_boot::BootOps;
 
+use self::erofs::View;
 use crate::import::Entry;
 use crate::model::Digest;
+
+/// Directories that every bootable image has, and has empty.
+const BOOT_EMPTIED: [&str; 2] = ["boot", "sysroot"];
 
 /// Owner, mode and extended attributes of one inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +108,9 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The tree has no EROFS image, or it cannot be written.
+    #[error(transparent)]
+    Erofs(#[from] erofs::Error),
     /// composefs refuses the tree.
     #[error("cannot {act}: {why}")]
     Composefs {
@@ -113,6 +120,9 @@ pub enum Error {
         why: String,
     },
 }
+
+/// Reads an object.
+pub type Contents<'a> = dyn Fn(&Digest) -> std::io::Result<Vec<u8>> + 'a;
 
 /// What this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -128,21 +138,34 @@ impl Tree {
 
     /// The plain image (`composefs.merged.erofs.v1`), after the OCI transform.
     pub fn plain_image(&self) -> Result<ErofsImage> {
-        erofs(self.files.clone())
+        image(|bytes| self.write_plain(bytes))
+    }
+
+    /// Writes the plain image and returns its digest; to `std::io::sink()` for the digest alone.
+    pub fn write_plain(&self, out: &mut impl Write) -> Result<Digest> {
+        Ok(View::new(&self.files).write(out)?)
     }
 
     /// The bootable image (`composefs.merged.bootable.erofs.v1`), after the OCI and the boot transform.
     /// `contents` reads an object (SELinux policy files are needed for labels).
-    pub fn bootable_image(&self, contents: &dyn Fn(&Digest) -> std::io::Result<Vec<u8>>) -> Result<ErofsImage> {
-        let mut files = self.files.clone();
-        for name in ["boot", "sysroot"] {
-            require(&files, name, "bootable")?;
+    pub fn bootable_image(&self, contents: &Contents<'_>) -> Result<ErofsImage> {
+        image(|bytes| self.write_bootable(contents, bytes))
+    }
+
+    /// Writes the bootable image and returns its digest.
+    pub fn write_bootable(&self, contents: &Contents<'_>, out: &mut impl Write) -> Result<Digest> {
+        for name in BOOT_EMPTIED {
+            require(&self.files, name, "bootable")?;
         }
-        let policy = labels::policy(&files, contents)?;
+        let Some(policy) = labels::policy(&self.files, contents)? else {
+            // Without labels there is no need of a copy: all that the boot transform does is to empty directories.
+            return Ok(View::new(&self.files).without_contents(&BOOT_EMPTIED).write(out)?);
+        };
         let folder = std::fs::File::open(policy.path())
             .map_err(|source| Error::Policy { file: policy.path().display().to_string(), source })?;
+        let mut files = self.files.clone();
         files.transform_for_boot_from_dir(OwnedFd::from(folder)).map_err(composefs("make the image bootable"))?;
-        erofs(files)
+        Ok(View::new(&files).write(out)?)
     }
 
     /// The inode at a path such as `usr/lib/os-release`; symbolic links are not followed.
@@ -219,10 +242,10 @@ fn digest(id: &Sha256HashValue) -> Digest {
     Digest::new(bytes)
 }
 
-fn erofs(files: FileSystem<Sha256HashValue>) -> Result<ErofsImage> {
-    let files = ValidatedFileSystem::new(files).map_err(composefs("write the EROFS image"))?;
-    let bytes = mkfs_erofs_versioned(&files, FormatVersion::V1).into_vec();
-    Ok(ErofsImage { digest: digest(&compute_verity(&bytes)), bytes })
+fn image(write: impl FnOnce(&mut Vec<u8>) -> Result<Digest>) -> Result<ErofsImage> {
+    let mut bytes = Vec::new();
+    let digest = write(&mut bytes)?;
+    Ok(ErofsImage { bytes, digest })
 }
 
 fn require(files: &FileSystem<Sha256HashValue>, name: &'static str, kind: &'static str) -> Result<()> {
