@@ -16,6 +16,9 @@ _cfs__host() {
             ",$1")
                 cmd="cfs__host"
                 ;;
+            cfs__host,etc)
+                cmd="cfs__host__subcmd__etc"
+                ;;
             cfs__host,help)
                 cmd="cfs__host__subcmd__help"
                 ;;
@@ -25,8 +28,20 @@ _cfs__host() {
             cfs__host,install)
                 cmd="cfs__host__subcmd__install"
                 ;;
+            cfs__host,internals)
+                cmd="cfs__host__subcmd__internals"
+                ;;
             cfs__host,keys)
                 cmd="cfs__host__subcmd__keys"
+                ;;
+            cfs__host,pin)
+                cmd="cfs__host__subcmd__pin"
+                ;;
+            cfs__host,prune)
+                cmd="cfs__host__subcmd__prune"
+                ;;
+            cfs__host,rollback)
+                cmd="cfs__host__subcmd__rollback"
                 ;;
             cfs__host,seal)
                 cmd="cfs__host__subcmd__seal"
@@ -37,8 +52,29 @@ _cfs__host() {
             cfs__host,status)
                 cmd="cfs__host__subcmd__status"
                 ;;
+            cfs__host,switch)
+                cmd="cfs__host__subcmd__switch"
+                ;;
             cfs__host,uki)
                 cmd="cfs__host__subcmd__uki"
+                ;;
+            cfs__host,upgrade)
+                cmd="cfs__host__subcmd__upgrade"
+                ;;
+            cfs__host__subcmd__etc,diff)
+                cmd="cfs__host__subcmd__etc__subcmd__diff"
+                ;;
+            cfs__host__subcmd__etc,help)
+                cmd="cfs__host__subcmd__etc__subcmd__help"
+                ;;
+            cfs__host__subcmd__etc__subcmd__help,diff)
+                cmd="cfs__host__subcmd__etc__subcmd__help__subcmd__diff"
+                ;;
+            cfs__host__subcmd__etc__subcmd__help,help)
+                cmd="cfs__host__subcmd__etc__subcmd__help__subcmd__help"
+                ;;
+            cfs__host__subcmd__help,etc)
+                cmd="cfs__host__subcmd__help__subcmd__etc"
                 ;;
             cfs__host__subcmd__help,help)
                 cmd="cfs__host__subcmd__help__subcmd__help"
@@ -49,8 +85,20 @@ _cfs__host() {
             cfs__host__subcmd__help,install)
                 cmd="cfs__host__subcmd__help__subcmd__install"
                 ;;
+            cfs__host__subcmd__help,internals)
+                cmd="cfs__host__subcmd__help__subcmd__internals"
+                ;;
             cfs__host__subcmd__help,keys)
                 cmd="cfs__host__subcmd__help__subcmd__keys"
+                ;;
+            cfs__host__subcmd__help,pin)
+                cmd="cfs__host__subcmd__help__subcmd__pin"
+                ;;
+            cfs__host__subcmd__help,prune)
+                cmd="cfs__host__subcmd__help__subcmd__prune"
+                ;;
+            cfs__host__subcmd__help,rollback)
+                cmd="cfs__host__subcmd__help__subcmd__rollback"
                 ;;
             cfs__host__subcmd__help,seal)
                 cmd="cfs__host__subcmd__help__subcmd__seal"
@@ -61,8 +109,17 @@ _cfs__host() {
             cfs__host__subcmd__help,status)
                 cmd="cfs__host__subcmd__help__subcmd__status"
                 ;;
+            cfs__host__subcmd__help,switch)
+                cmd="cfs__host__subcmd__help__subcmd__switch"
+                ;;
             cfs__host__subcmd__help,uki)
                 cmd="cfs__host__subcmd__help__subcmd__uki"
+                ;;
+            cfs__host__subcmd__help,upgrade)
+                cmd="cfs__host__subcmd__help__subcmd__upgrade"
+                ;;
+            cfs__host__subcmd__help__subcmd__etc,diff)
+                cmd="cfs__host__subcmd__help__subcmd__etc__subcmd__diff"
                 ;;
             cfs__host__subcmd__help__subcmd__image,inspect)
                 cmd="cfs__host__subcmd__help__subcmd__image__subcmd__inspect"
@@ -72,6 +129,21 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__help__subcmd__install,to-disk)
                 cmd="cfs__host__subcmd__help__subcmd__install__subcmd__to__subcmd__disk"
+                ;;
+            cfs__host__subcmd__help__subcmd__internals,finalize)
+                cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__finalize"
+                ;;
+            cfs__host__subcmd__help__subcmd__internals,give-up)
+                cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__give__subcmd__up"
+                ;;
+            cfs__host__subcmd__help__subcmd__internals,health)
+                cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__health"
+                ;;
+            cfs__host__subcmd__help__subcmd__internals,promote)
+                cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__promote"
+                ;;
+            cfs__host__subcmd__help__subcmd__internals,settle)
+                cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__settle"
                 ;;
             cfs__host__subcmd__help__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__help__subcmd__keys__subcmd__generate"
@@ -112,6 +184,42 @@ _cfs__host() {
             cfs__host__subcmd__install__subcmd__help,to-disk)
                 cmd="cfs__host__subcmd__install__subcmd__help__subcmd__to__subcmd__disk"
                 ;;
+            cfs__host__subcmd__internals,finalize)
+                cmd="cfs__host__subcmd__internals__subcmd__finalize"
+                ;;
+            cfs__host__subcmd__internals,give-up)
+                cmd="cfs__host__subcmd__internals__subcmd__give__subcmd__up"
+                ;;
+            cfs__host__subcmd__internals,health)
+                cmd="cfs__host__subcmd__internals__subcmd__health"
+                ;;
+            cfs__host__subcmd__internals,help)
+                cmd="cfs__host__subcmd__internals__subcmd__help"
+                ;;
+            cfs__host__subcmd__internals,promote)
+                cmd="cfs__host__subcmd__internals__subcmd__promote"
+                ;;
+            cfs__host__subcmd__internals,settle)
+                cmd="cfs__host__subcmd__internals__subcmd__settle"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,finalize)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__finalize"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,give-up)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__give__subcmd__up"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,health)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__health"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,help)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__help"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,promote)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__promote"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,settle)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__settle"
+                ;;
             cfs__host__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__keys__subcmd__generate"
                 ;;
@@ -149,7 +257,7 @@ _cfs__host() {
 
     case "${cmd}" in
         cfs__host)
-            opts="-h -V --help --version keys seal sign image uki install status help"
+            opts="-h -V --help --version keys seal sign image uki install status switch upgrade rollback pin prune etc internals help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -162,9 +270,111 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        cfs__subcmd__host__subcmd__help)
-            opts="keys seal sign image uki install status help"
+        cfs__subcmd__host__subcmd__etc)
+            opts="-h --help diff help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__etc__subcmd__diff)
+            opts="-h --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__etc__subcmd__help)
+            opts="diff help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__etc__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__etc__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help)
+            opts="keys seal sign image uki install status switch upgrade rollback pin prune etc internals help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__etc)
+            opts="diff"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__etc__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -260,6 +470,90 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals)
+            opts="settle health promote give-up finalize"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__finalize)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__give__subcmd__up)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__health)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__promote)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__settle)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__help__subcmd__keys)
             opts="generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -277,6 +571,48 @@ _cfs__host() {
         cfs__subcmd__host__subcmd__help__subcmd__keys__subcmd__generate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__rollback)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -330,6 +666,20 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__help__subcmd__switch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__help__subcmd__uki)
             opts="build inspect"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -361,6 +711,20 @@ _cfs__host() {
         cfs__subcmd__host__subcmd__help__subcmd__uki__subcmd__inspect)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__upgrade)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -604,6 +968,212 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__internals)
+            opts="-h --root --help settle health promote give-up finalize help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__finalize)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__give__subcmd__up)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__health)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help)
+            opts="settle health promote give-up finalize help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__finalize)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__give__subcmd__up)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__health)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__promote)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__settle)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__promote)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__settle)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__keys)
             opts="-h --help generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -675,6 +1245,68 @@ _cfs__host() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__pin)
+            opts="-h --remove --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__prune)
+            opts="-h --keep --dry-run --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__rollback)
+            opts="-h --to --discard-staged --apply --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -787,12 +1419,54 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__status)
-            opts="-h --json --booted --root --help"
+            opts="-v -h --json --format --format-version --booted --verbose --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "human json bootc" -- "${cur}"))
+                    return 0
+                    ;;
+                --format-version)
+                    COMPREPLY=($(compgen -W "1" -- "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__switch)
+            opts="-h --transport --retain --enforce-container-sigpolicy --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --transport)
+                    COMPREPLY=($(compgen -W "registry docker oci oci-archive containers-storage" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -940,6 +1614,40 @@ _cfs__host() {
             fi
             case "${prev}" in
                 --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__upgrade)
+            opts="-h --check --download-only --from-downloaded --tag --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
