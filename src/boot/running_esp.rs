@@ -189,7 +189,7 @@ impl RunningEsp {
         Ok(gone)
     }
 
-    /// Removes what ended runs left under temporary names.
+    /// Removes what ended runs left: files under temporary names, and the lower names of a deployment that was promoted.
     pub fn remove_leftovers(&self, sys: &Sys) -> Result<()> {
         for directory in [DIRECTORY, UKIS] {
             for name in self.names(directory)? {
@@ -197,6 +197,13 @@ impl RunningEsp {
                 if name.starts_with(".tmp-cfs-") || (directory == UKIS && name.starts_with(".tmp-")) {
                     self.remove(sys, &format!("{directory}/{name}"))?;
                 }
+            }
+        }
+        // Sorted by order, so one that is followed by another of the same deployment is the lower.
+        let entries = self.entries()?;
+        for (at, entry) in entries.iter().enumerate() {
+            if entries[at + 1..].iter().any(|later| later.name.deployment == entry.name.deployment) {
+                self.remove_entry(sys, &entry.name)?;
             }
         }
         Ok(())

@@ -119,3 +119,14 @@ fn temporary_names_of_ended_runs_go() {
     esp.remove_leftovers(&Sys::real()).unwrap();
     assert!(!left.exists());
 }
+
+#[test]
+fn of_two_entries_of_a_deployment_the_lower_is_left_over() {
+    let (_dir, esp) = esp();
+    let sys = Sys::real();
+    for entry in [entry(1, 1), entry(2, 2), entry(1, 3), entry(3, 0), entry(3, 4)] {
+        esp.put_entry(&sys, &entry).unwrap();
+    }
+    esp.remove_leftovers(&sys).unwrap();
+    assert_eq!(esp.entries().unwrap(), [entry(2, 2), entry(1, 3), entry(3, 4)]);
+}
