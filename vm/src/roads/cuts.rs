@@ -55,7 +55,7 @@ impl Cut {
         // Each cut has a row of its own, whichever runs first.
         let mut random = Random::new(ground.seed().wrapping_mul(1009).wrapping_add(self.number as u64));
         let at = tape.moment(self.number % STEPS.len(), &mut random)?;
-        let survivors = fate(self.number).1(random.next());
+        let survivors = fate(self.number).1(random.number());
         let dir = tempfile::Builder::new().prefix("cfs-vm-").tempdir().context("cannot make a working directory")?;
         let (log, before) = tape.disk()?;
         let disk = before.copy_to(&dir.path().join("disk.img"))?;
@@ -70,7 +70,7 @@ impl Cut {
             (cut.kept + cut.lost) >> 10,
             cut.lost >> 10
         );
-        let came_up = next_run(&mut trip, step.versions).with_context(|| said.clone())?;
+        let came_up = trip.go(|trip| next_run(trip, step.versions)).with_context(|| said.clone())?;
         Ok(format!("{said}; {came_up}"))
     }
 }

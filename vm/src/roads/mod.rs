@@ -62,7 +62,7 @@ impl<'a> Ground<'a> {
     /// A registry, and a seed if none is given.
     pub fn new(bench: &'a Bench, seed: Option<u64>) -> Result<Self> {
         let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_micros() as u64);
-        let seed = seed.unwrap_or_else(|| Random::new(now).next() % 1_000_000);
+        let seed = seed.unwrap_or_else(|| Random::new(now).number() % 1_000_000);
         let (control, recording) = (Once::default(), Once::default());
         Ok(Self { bench, registry: Registry::start()?, seed, trips: AtomicUsize::new(0), control, recording })
     }
@@ -127,7 +127,7 @@ impl Way {
                 if road.control {
                     ground.control.get(|| follow::control(ground)).context("the control run failed")?;
                 }
-                (road.go)(&mut Trip::new(ground)?)
+                Trip::new(ground)?.go(road.go)
             }
             Self::Cut(cut) => cut.go(ground),
         }

@@ -110,7 +110,7 @@ impl Recording {
     /// The firmware's variables at this moment; where they were about to change, chance decides.
     pub fn variables(&self, at: usize, random: &mut Random) -> Result<&Path> {
         let begun = self.0.variables.iter().filter(|one| one.from <= at);
-        let settled = begun.clone().filter(|one| one.until <= at).next_back();
+        let settled = begun.clone().rfind(|one| one.until <= at);
         let possible: Vec<_> = settled.into_iter().chain(begun.filter(|one| one.until > at)).collect();
         let chosen = possible.get(random.below(possible.len())).context("there are no variables of that moment")?;
         Ok(&chosen.file)

@@ -17,7 +17,7 @@ use crate::firmware;
 use crate::inside;
 use crate::machine::Machine;
 use crate::run::Running;
-use crate::verdict::Verdict;
+use crate::verdict::{self, Verdict};
 
 /// The longest that a verb may take in an emulated machine.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -68,6 +68,14 @@ impl<'a> Trip<'a> {
         let mut machine = Machine::new(disk.path(), &own);
         (machine.persistent, machine.restarts, machine.network) = (true, true, true);
         Ok(Self { ground, disk, machine, name, running: None, dir })
+    }
+
+    /// Goes on by these steps; if they fail, the end of the console is told too.
+    pub(super) fn go(&mut self, steps: impl FnOnce(&mut Self) -> Result<String>) -> Result<String> {
+        steps(self).map_err(|error| match self.running.as_ref().map(Running::console) {
+            Some(Ok(console)) => error.context(format!("the console's end:\n{}\nfailed", verdict::tail(&console))),
+            _ => error,
+        })
     }
 
     /// The name in the registry that this machine follows.
