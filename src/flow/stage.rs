@@ -10,6 +10,7 @@ use super::host::{Host, REBOOT_REQUIRED};
 use super::import::{import, known_layers, stored_tree, Keep, Stats};
 use super::pin::pin;
 use super::prune;
+use super::trial;
 use super::verify::{acceptable_to, Trust};
 use super::Refused;
 use crate::boot::efivar::{self, GLOBAL};
@@ -123,6 +124,10 @@ pub fn stage(
     sys: &Sys,
     watch: &(dyn Fn(Event) + Sync),
 ) -> anyhow::Result<(Staged, Stats)> {
+    if trial::of_this_boot(host)?.is_some() {
+        let why = "this boot is a trial that is not found good yet: wait for its health checks, or give it up with `cfs-host rollback`";
+        return Err(Refused(why.to_owned()).into());
+    }
     let sysroot = host.sysroot();
     esp.remove_leftovers(sys)?;
     if request.retain {
