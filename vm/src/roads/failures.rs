@@ -45,6 +45,9 @@ pub(super) const ALL: &[Road] = &[
             trip.switch_on()?;
             let verdict = trip.verdict()?;
             ensure!(matches!(verdict, Verdict::FirmwareRefused { .. }), "v5 was not refused: {verdict:#?}");
+            // The loader said so, the firmware repeats it.
+            let verdict = trip.verdict()?;
+            ensure!(matches!(verdict, Verdict::FirmwareRefused { .. }), "after the loader's refusal: {verdict:#?}");
             came_back(trip, "not-started", "did not start")
         },
     },
