@@ -50,6 +50,8 @@ struct Model {
     running: &'static str,
     staged: Option<&'static str>,
     denied: BTreeSet<&'static str>,
+    /// Denied because somebody went back from them.
+    left: BTreeSet<&'static str>,
 }
 
 /// SplitMix64: the same sequence everywhere, from one printed number.
@@ -112,6 +114,7 @@ impl Model {
         } else if self.staged != Some(version) {
             self.staged = Some(version);
             self.denied.remove(version);
+            self.left.remove(version);
         }
     }
 
@@ -125,6 +128,7 @@ impl Model {
         let fails = |model: &mut Self| {
             assert_eq!(host.version(&host.boot().unwrap()), model.default(), "after a failed trial");
             model.denied.insert(trial);
+            model.left.remove(trial);
             model.running = model.default();
         };
         if let Ending::DamagedUki = ending {
@@ -151,7 +155,13 @@ impl Model {
         match before {
             Some(before) if self.staged.is_none() || discard => {
                 assert!(done, "rollback was refused");
-                let target = self.good.remove(before);
+                let (target, default) = (self.good.remove(before), self.default());
+                if target != default && !self.left.contains(target) && !self.denied.contains(target) {
+                    self.left.insert(default);
+                    self.denied.remove(default);
+                }
+                self.left.remove(target);
+                self.denied.remove(target);
                 self.good.push(target);
                 self.staged = None;
             }
@@ -176,7 +186,8 @@ impl Model {
         assert_eq!(staged, self.staged, "{status}");
         let denied = status["denied"].as_array().unwrap().iter();
         let denied = denied.map(|image| image["reference"].as_str().unwrap().rsplit(':').next().unwrap().to_owned());
-        assert_eq!(denied.collect::<BTreeSet<_>>(), self.denied.iter().map(|version| version.to_string()).collect());
+        let expected = self.denied.union(&self.left).map(|version| version.to_string());
+        assert_eq!(denied.collect::<BTreeSet<_>>(), expected.collect());
         // The two newest good ones are always there; of the others nobody promises anything.
         let promoted = entries.iter().filter(|entry| entry.name.order > 0).count();
         assert!(promoted >= self.good.len().min(2), "{promoted} entries for {:?}", self.good);
@@ -210,7 +221,8 @@ fn whatever_is_done_in_whatever_order_the_right_deployment_boots() {
     for seed in begin..begin + SEQUENCES {
         let host = lab.host();
         let mut random = Random(seed);
-        let mut model = Model { good: vec!["v1"], running: "v1", staged: None, denied: BTreeSet::new() };
+        let mut model =
+            Model { good: vec!["v1"], running: "v1", staged: None, denied: BTreeSet::new(), left: BTreeSet::new() };
         let mut done = Vec::new();
         for _ in 0..LENGTH {
             let step = random.step();
@@ -237,7 +249,8 @@ fn footprint(host: &TestHost) -> (Vec<usize>, u64) {
 fn a_hundred_updates_leave_nothing_behind() {
     let lab = lab();
     let host = lab.host();
-    let mut model = Model { good: vec!["v1"], running: "v1", staged: None, denied: BTreeSet::new() };
+    let mut model =
+        Model { good: vec!["v1"], running: "v1", staged: None, denied: BTreeSet::new(), left: BTreeSet::new() };
     let mut first = None;
     for round in 0..50 {
         for version in ["v2", "v3"] {

@@ -67,7 +67,7 @@ pub(super) const ALL: &[Road] = &[
         go: |trip| {
             armed(trip, "v2")?;
             let id = trip.check("sed -n 's/.*\"deployment\": *\"\\([^\"]*\\)\".*/\\1/p' /run/cfs-host/staged.json")?;
-            trip.check(&format!("rm /sysroot/cfs/deploy/{id}/image.sig"))?;
+            trip.check(&format!("rm /sysroot/cfs/deploy/{id}/image.sig && sync"))?;
             trip.power_off()?;
             trip.switch_on()?;
             let verdict = trip.verdict()?;
