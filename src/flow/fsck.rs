@@ -9,7 +9,8 @@ use crate::model::fsck::{Checked, Finding};
 use crate::store::Store;
 
 const AGAIN: &str = "pull the image again, or update: what is sound of it is kept";
-const START_ANOTHER: &str = "start another deployment (`cfs-host rollback`), then remove this one with `cfs-host prune`, or install again";
+const START_ANOTHER: &str =
+    "start another deployment (`cfs-host rollback`), then remove this one with `cfs-host prune`, or install again";
 
 /// Something is wrong.
 #[derive(Debug, thiserror::Error)]

@@ -71,7 +71,9 @@ impl Inspect {
         let store = self.sysroot.store()?;
         match require(&store, &self.image)? {
             Found::Manifest(digest) => Ok(verify::examine(&whole(&store, &digest)?, &store, trust)),
-            Found::Image(digest) => Err(Refused(format!("{digest} is an EROFS image alone: give the OCI image")).into()),
+            Found::Image(digest) => {
+                Err(Refused(format!("{digest} is an EROFS image alone: give the OCI image")).into())
+            }
         }
     }
 }

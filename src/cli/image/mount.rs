@@ -31,7 +31,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (store, sys) = (args.sysroot.store()?, Sys::from_env()?);
     let (digest, verity) = mount(&store, &sys, &args.image, args.bootable, checking, &args.dir)?;
     if verity == Verity::Off {
-        eprintln!("warning: NOT VERIFIED: this file system has no fs-verity, nothing that is read from {} is checked", args.dir.display());
+        eprintln!(
+            "warning: NOT VERIFIED: this file system has no fs-verity, nothing that is read from {} is checked",
+            args.dir.display()
+        );
     }
     println!("{digest}");
     Ok(())

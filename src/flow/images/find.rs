@@ -116,9 +116,10 @@ pub(super) fn find(store: &Store, name: &str) -> anyhow::Result<Option<Found>> {
     }
     let image = digits.parse::<Digest>().ok().filter(|digest| store.has_image(digest));
     Ok(image.map(|image| {
-        let of = manifests.iter().filter_map(|name| manifest_of(name)).find(|manifest| {
-            images_of(store, manifest).is_ok_and(|known| known.plain == Some(image))
-        });
+        let of = manifests
+            .iter()
+            .filter_map(|name| manifest_of(name))
+            .find(|manifest| images_of(store, manifest).is_ok_and(|known| known.plain == Some(image)));
         // A bootable image has labels that no manifest's tree has: it is looked at as it is.
         of.map_or(Found::Image(image), |manifest| Found::Manifest(manifest.to_owned()))
     }))

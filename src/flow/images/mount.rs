@@ -67,7 +67,9 @@ fn image(store: &Store, name: &str, bootable: bool) -> anyhow::Result<Digest> {
     let image = if bootable { images.bootable } else { images.plain };
     let missing = || {
         let kind = if bootable { "bootable " } else { "" };
-        Refused(format!("the store has no {kind}EROFS image of {name}: `cfs-host image pull` makes it, if there is one"))
+        Refused(format!(
+            "the store has no {kind}EROFS image of {name}: `cfs-host image pull` makes it, if there is one"
+        ))
     };
     Ok(image.filter(|digest| store.has_image(digest)).ok_or_else(missing)?)
 }
