@@ -4,7 +4,7 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ use std::process::Command;
 
 use cfs_host::model::Digest;
 use cfs_host::sys::{Composefs, Sys, Verity};
+use fixture::registry::Registry;
 use fixture::stores::{host, pattern, Lab, Mounted};
-use fixture::{cfsctl, peer_digests, peer_pull, Layer};
+use fixture::{cfsctl, peer_digests, peer_pull, run, Layer};
 use serde_json::Value;
 
 /// Everything below a directory with what a write would change.
@@ -88,6 +89,37 @@ fn an_image_that_is_there_costs_its_manifest_and_writes_nothing() {
     let images = lab.json("store", &["image", "list"]);
     assert_eq!(images["images"].as_array().unwrap().len(), 1);
     assert_eq!(images["images"][0]["references"], serde_json::json!([reference, moved]));
+}
+
+#[test]
+fn a_registry_is_asked_for_the_manifest_of_an_image_that_is_there_and_for_no_blob() {
+    let lab = Lab::new();
+    let registry = Registry::start(&lab.path(""));
+    let reference = lab.image("image", &host());
+    let name = format!("docker://{}/host:v1", registry.address);
+    run(Command::new("skopeo").args(["copy", "-q", "--dest-tls-verify=false", &reference, &name]));
+    let pull = ["image", "pull", "--insecure-transport", &name];
+    let uploaded = registry.requests().len();
+    let first = lab.json("store", &pull);
+    let asked = registry.requests();
+    // skopeo asks for the configuration twice.
+    let blobs = |asked: &[String]| asked.iter().filter(|line| line.contains("/blobs/")).collect::<BTreeSet<_>>().len();
+    assert_eq!(blobs(&asked[uploaded..]), 3, "two layers and the configuration: {:?}", &asked[uploaded..]);
+    let second = lab.json("store", &pull);
+    let again = &registry.requests()[asked.len()..];
+    assert!(again.iter().any(|line| line.contains("/manifests/")) && blobs(again) == 0, "{again:?}");
+    assert_eq!(second["bytesFetched"], 0);
+    assert_eq!(second["manifestDigest"], first["manifestDigest"]);
+    // A newer version with a layer more: that layer, and its configuration.
+    let more = [&host()[..], &[Layer::new().file("usr/lib/own", &pattern(7000, 9)).finish()]].concat();
+    run(Command::new("skopeo").args(["copy", "-q", "--dest-tls-verify=false", &lab.image("more", &more), &name]));
+    let uploaded = registry.requests().len();
+    lab.json("store", &pull);
+    assert_eq!(blobs(&registry.requests()[uploaded..]), 2);
+    // The old version has no tag any more.
+    assert_eq!(lab.json("store", &["image", "list"])["images"].as_array().unwrap().len(), 1);
+    assert!(lab.json("store", &["prune"])["objects"].as_u64().unwrap() > 0);
+    lab.clean("store");
 }
 
 #[test]
