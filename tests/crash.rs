@@ -1,5 +1,6 @@
-//! The real program, stopped as by a power cut before each of its durable steps (`CFS_HOST_FAULT`): what it makes is
-//! there whole or not at all, and the next run succeeds and removes what was left.
+//! The real program, stopped as by a power cut before each of its durable steps, or with a full or failing disk at it
+//! (`CFS_HOST_FAULT`): what it makes is there whole or not at all, and the next run succeeds and removes what was left.
+//! Every 15th step is tried, every `CRASH_STRIDE`-th if that is set (`ci/test crash`: every one).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fixture;
@@ -14,12 +15,15 @@ use fixture::{base, layout, run, Pack};
 
 const ABORTED: i32 = 6;
 
-/// Runs cfs-host, stopped before this step if there is one.
-fn cfs_host(arguments: &[&str], stop: Option<usize>) -> Output {
+/// ENOSPC and EIO.
+const ERRORS: [&str; 2] = ["errno:28", "errno:5"];
+
+/// Runs cfs-host, with a fault if there is one.
+fn cfs_host(arguments: &[&str], fault: Option<String>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cfs-host"));
     command.args(arguments).env_remove("CFS_HOST_FAULT");
-    if let Some(step) = stop {
-        command.env("CFS_HOST_FAULT", format!("stop:{step}"));
+    if let Some(fault) = fault {
+        command.env("CFS_HOST_FAULT", fault);
     }
     command.output().unwrap()
 }
@@ -38,33 +42,51 @@ struct Act<'a> {
     arguments: Vec<&'a str>,
     /// Tells whether the thing has its final name; fails if it is not whole.
     made: &'a dyn Fn(&Path) -> bool,
-    /// Every so many steps are tried.
-    stride: usize,
 }
 
 impl Act<'_> {
-    /// Stops before one step after the other until the command gets through; counts the stops.
+    /// Lets one step after the other be the last, or fail, until the command gets through; counts them.
     fn hold(&self) -> usize {
-        let target = self.directory.join(self.target);
-        for (held, step) in (1..).step_by(self.stride).enumerate() {
-            let _ = fs::remove_dir_all(self.directory);
-            fs::create_dir(self.directory).unwrap();
-            let stopped = cfs_host(&self.arguments, Some(step)).status;
+        let stride = std::env::var("CRASH_STRIDE").map_or(15, |text| text.parse().unwrap());
+        let mut held = 0;
+        for step in (1..).step_by(stride) {
+            let stopped = self.run(&format!("stop:{step}")).status;
             if stopped.success() {
-                assert!(held > 3 && (self.made)(&target), "{:?} was stopped {held} times", self.arguments);
-                return held;
+                break;
             }
             assert_eq!(stopped.signal(), Some(ABORTED), "{:?}, step {step}", self.arguments);
-            if !(self.made)(&target) {
-                succeed(&self.arguments);
-                assert!((self.made)(&target), "{:?} after a stop at step {step}", self.arguments);
-                let left = names(self.directory);
-                assert!(left.iter().all(|name| !name.contains("/.")), "step {step} left something: {left:?}");
-                let top = fs::read_dir(self.directory).unwrap().count();
-                assert_eq!(top, 1, "step {step} left something: {left:?}");
+            self.finish(&format!("a stop at step {step}"));
+            for error in ERRORS {
+                let failed = self.run(&format!("{error}:{step}"));
+                let words = String::from_utf8_lossy(&failed.stderr);
+                // A step that only tidies up may fail without a failure of the command.
+                assert!(failed.status.success() || words.contains("error: "), "{error} at step {step}: {words}");
+                self.finish(&format!("{error} at step {step}"));
             }
+            held += 1 + ERRORS.len();
         }
-        unreachable!("the steps of a command end")
+        assert!(held > 3 && (self.made)(&self.directory.join(self.target)), "{:?}: {held}", self.arguments);
+        held
+    }
+
+    /// Runs the command in an empty directory.
+    fn run(&self, fault: &str) -> Output {
+        let _ = fs::remove_dir_all(self.directory);
+        fs::create_dir(self.directory).unwrap();
+        cfs_host(&self.arguments, Some(fault.to_owned()))
+    }
+
+    /// The thing is there whole, or the next run makes it and leaves nothing else.
+    fn finish(&self, after: &str) {
+        let target = self.directory.join(self.target);
+        if (self.made)(&target) {
+            return;
+        }
+        succeed(&self.arguments);
+        assert!((self.made)(&target), "{:?} after {after}", self.arguments);
+        let left = names(self.directory);
+        assert!(left.iter().all(|name| !name.contains("/.")), "{after} left something: {left:?}");
+        assert_eq!(fs::read_dir(self.directory).unwrap().count(), 1, "{after} left something: {left:?}");
     }
 }
 
@@ -155,15 +177,15 @@ fn whatever_step_is_the_last_one_nothing_is_half_made() {
     let install = ["install", "to-disk", "--image", &sealed, "--size", "300M", "--esp-size", "64M", &disk];
     let directory = &directory;
     let acts = [
-        Act { directory, target: "keys", arguments: vec!["keys", "generate", &keys], made: &whole_keys, stride: 5 },
-        Act { directory, target: "oci", arguments: seal, made: &whole_seal, stride: 5 },
-        Act { directory, target: "host.efi", arguments: build, made: &whole_uki, stride: 5 },
-        Act { directory, target: "disk.img", arguments: install.to_vec(), made: &disk_is_whole, stride: 5 },
+        Act { directory, target: "keys", arguments: vec!["keys", "generate", &keys], made: &whole_keys },
+        Act { directory, target: "oci", arguments: seal, made: &whole_seal },
+        Act { directory, target: "host.efi", arguments: build, made: &whole_uki },
+        Act { directory, target: "disk.img", arguments: install.to_vec(), made: &disk_is_whole },
     ];
     let mut points = 0;
     for act in &acts {
         let held = act.hold();
-        println!("{}: stopped {held} times", act.target);
+        println!("{}: {held}", act.target);
         points += held;
     }
     println!("crash points: {points} held: {points}");

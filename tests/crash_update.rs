@@ -10,9 +10,10 @@ mod fixture;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cfs_host::model::DeploymentId;
-use fixture::host::{Lab, TestHost};
+use fixture::host::{Frozen, Lab, TestHost};
 use fixture::{base, cfsctl};
 
 const ABORTED: i32 = 6;
@@ -24,11 +25,11 @@ struct Verb<'a> {
     name: &'static str,
     arguments: Vec<String>,
     /// The state that it starts from.
-    before: &'a TestHost,
+    before: Frozen,
     /// Which versions may boot after a stop on the way.
     may_boot: &'static [&'static str],
     /// Brings the host to the verb's end, whatever the stop left; fails if that cannot be reached.
-    finish: &'a dyn Fn(&TestHost),
+    finish: &'a (dyn Fn(&TestHost) + Sync),
 }
 
 /// How a run ended.
@@ -40,17 +41,23 @@ enum Run {
 }
 
 impl Verb<'_> {
-    /// Tries every step, or every `CRASH_STRIDE`-th; counts the points that held.
+    /// Tries every step, or every `CRASH_STRIDE`-th, two at a time; counts the points that held.
     fn hold(&self) -> usize {
         let stride = std::env::var("CRASH_STRIDE").map_or(1, |text| text.parse().unwrap());
-        let mut held = 0;
-        for step in (1..).step_by(stride) {
+        let (next, held) = (AtomicUsize::new(1), AtomicUsize::new(0));
+        let work = || loop {
+            let step = next.fetch_add(stride, Relaxed);
             if let Run::Through = self.stop(step) {
                 break;
             }
             ERRORS.iter().for_each(|errno| self.fail(step, *errno));
-            held += 1 + ERRORS.len();
-        }
+            held.fetch_add(1 + ERRORS.len(), Relaxed);
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(work);
+            work();
+        });
+        let held = held.into_inner();
         assert!(held > 0, "{} has no steps", self.name);
         println!("{}: {held}", self.name);
         held
@@ -63,7 +70,7 @@ impl Verb<'_> {
 
     /// The power is cut before this step.
     fn stop(&self, step: usize) -> Run {
-        let host = self.before.copy();
+        let host = self.before.thaw();
         let output = self.run(&host, &format!("stop:{step}"));
         if output.status.success() {
             return Run::Through;
@@ -79,7 +86,7 @@ impl Verb<'_> {
 
     /// This step fails, and the machine runs on.
     fn fail(&self, step: usize, errno: i32) {
-        let host = self.before.copy();
+        let host = self.before.thaw();
         let output = self.run(&host, &format!("errno:{errno}:{step}"));
         let at = format!("{} with errno {errno} at step {step}", self.name);
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -144,22 +151,22 @@ fn whatever_step_of_an_update_is_the_last_one_a_good_deployment_boots() {
     let lab = Lab::new();
     lab.publish("v2", "Example OS 2", base());
     let v2 = lab.reference("v2");
-    let fresh = lab.host();
-    let staged = fresh.copy();
-    staged.ok(&["switch", &v2]);
-    let armed = staged.copy();
-    armed.ok(&["internals", "finalize"]);
-    let on_trial = armed.copy();
-    assert_eq!(on_trial.version(&on_trial.start().unwrap()), "v2");
-    let running = on_trial.copy();
-    running.ok(&["internals", "settle"]);
-    let healthy = running.copy();
-    healthy.ok(&["internals", "health"]);
-    let good = healthy.copy();
-    good.ok(&["internals", "promote"]);
+    // One host on its way through an update, frozen before each verb.
+    let host = lab.host();
+    let fresh = host.freeze();
+    host.ok(&["switch", &v2]);
+    let staged = host.freeze();
+    host.ok(&["internals", "finalize"]);
+    assert_eq!(host.version(&host.start().unwrap()), "v2");
+    let on_trial = host.freeze();
+    host.ok(&["internals", "settle"]);
+    let running = host.freeze();
     // The trial did not come back: what the next boot of the old deployment has to settle.
-    let failed = running.copy();
-    assert_eq!(failed.version(&failed.start().unwrap()), "v1");
+    let fallen = running.thaw();
+    assert_eq!(fallen.version(&fallen.start().unwrap()), "v1");
+    host.ok(&["internals", "health"]);
+    let healthy = host.freeze();
+    host.ok(&["internals", "promote"]);
 
     let update = |host: &TestHost| {
         to_v2(&lab, host);
@@ -197,15 +204,15 @@ fn whatever_step_of_an_update_is_the_last_one_a_good_deployment_boots() {
         finish,
     };
     let verbs = [
-        verb("switch", &["switch", &v2], &fresh, both, &update as &dyn Fn(&TestHost)),
-        verb("finalize", &["internals", "finalize"], &staged, both, &update),
-        verb("settle the trial", &["internals", "settle"], &on_trial, both, &update),
-        verb("settle a failure", &["internals", "settle"], &failed, &["v1"], &settle),
-        verb("health", &["internals", "health"], &running, both, &update),
-        verb("promote", &["internals", "promote"], &healthy, both, &update),
-        verb("rollback", &["rollback"], &good, both, &back),
-        verb("prune", &["prune"], &failed, &["v1"], &prune),
-        verb("pin", &["pin"], &good, both, &pin),
+        verb("switch", &["switch", &v2], fresh, both, &update as &(dyn Fn(&TestHost) + Sync)),
+        verb("finalize", &["internals", "finalize"], staged, both, &update),
+        verb("settle the trial", &["internals", "settle"], on_trial, both, &update),
+        verb("settle a failure", &["internals", "settle"], fallen.freeze(), &["v1"], &settle),
+        verb("health", &["internals", "health"], running, both, &update),
+        verb("promote", &["internals", "promote"], healthy, both, &update),
+        verb("rollback", &["rollback"], host.freeze(), both, &back),
+        verb("prune", &["prune"], fallen.freeze(), &["v1"], &prune),
+        verb("pin", &["pin"], host.freeze(), both, &pin),
     ];
     let points: usize = verbs.iter().map(Verb::hold).sum();
     println!("crash points: {points} held: {points}");

@@ -93,6 +93,7 @@ fn a_trial_whose_checks_fail_is_denied_with_the_checks_words() {
     fixture::run(std::process::Command::new("chmod").arg("755").arg(checks.join("10-web")));
     assert!(!host.cfs_host(&["internals", "health"], None).status.success());
     assert_eq!(host.version(&host.boot().unwrap()), "v1");
+    fs::remove_dir_all(&checks).unwrap();
     let why = denied(&lab, &host, "unhealthy");
     assert!(why.contains("10-web") && why.contains("no web here"), "{why}");
 }
@@ -111,6 +112,18 @@ fn denied(lab: &Lab, host: &TestHost, kind: &str) -> String {
     approve(host);
     assert_eq!(host.version(&host.boot().unwrap()), "v2");
     denied[0]["why"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_trial_is_not_updated_before_it_is_good() {
+    let lab = lab();
+    let host = lab.host();
+    assert_eq!(update(&lab, &host, "v2", &[]), "v2");
+    let refused = host.cfs_host(&["switch", &lab.reference("v1")], None);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("trial"));
+    approve(&host);
+    host.ok(&["switch", &lab.reference("v1")]);
 }
 
 #[test]

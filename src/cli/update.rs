@@ -61,7 +61,6 @@ pub(super) struct Wish {
 enum Outcome {
     Unchanged,
     Available { plan: UpdatePlan },
-    HeldBack { deployment: String },
     Denied { denied: Box<DeniedImage> },
     Staged { staged: Box<Staged>, plan: Option<UpdatePlan>, stats: Option<Stats> },
 }
@@ -106,7 +105,6 @@ fn act(host: &Host, wish: &Wish, sys: &Sys, progress: &ui::progress::Progress) -
             }
             Ok(Outcome::Unchanged)
         }
-        Found::HeldBack(id) => Ok(Outcome::HeldBack { deployment: id.to_string() }),
         Found::Denied(denied) if explicit => Err(refuse_denied(&denied)),
         Found::Denied(denied) => Ok(Outcome::Denied { denied }),
         Found::Staged(staged) if wish.check || staged.download_only == wish.request.download_only => {
@@ -132,10 +130,6 @@ fn print(outcome: &Outcome) {
     match outcome {
         Outcome::Unchanged => println!("Nothing new: the image that runs is the newest"),
         Outcome::Available { plan } => println!("{}Available: `cfs-host upgrade` stages it", ui::update::plan(plan)),
-        Outcome::HeldBack { deployment } => println!(
-            "Not taken: this image is deployment {deployment}, which was rolled back from; \
-             `cfs-host rollback --to {deployment}` or `upgrade --force` takes it"
-        ),
         Outcome::Denied { denied } => println!(
             "Not taken: {} failed on this host on {}: {}; --force takes it all the same",
             denied.manifest_digest, denied.at, denied.why

@@ -40,7 +40,12 @@ pub fn rollback(host: &Host, sys: &Sys, to: Option<&DeploymentId>, discard_stage
         Some(trial) => give_up(host, &esp, sys, trial)?,
         None => {}
     }
+    let wanted = host.origin(&target)?.manifest_digest;
+    if let Some(before) = order::default(&entries).filter(|_| gave_up.is_none()) {
+        judge(host, sys, &before.deployment, &target, &wanted)?;
+    }
     candidate.promote(&esp, sys)?;
+    records::allow(sys, &host.sysroot(), &wanted)?;
     if gave_up.is_some() {
         sys.remove_file(&host.sysroot().join(TRIAL))?;
     }
@@ -80,18 +85,31 @@ fn refuse_staged(host: &Host, trial: Option<&Trial>, discard: bool) -> Result<()
 
 /// The trial that runs is not wanted: its image is remembered, and nothing boots it again.
 fn give_up(host: &Host, esp: &RunningEsp, sys: &Sys, trial: &Trial) -> anyhow::Result<()> {
+    let why = "somebody rolled back from it before it was promoted".to_owned();
+    let denied = DeniedImage::of_trial(trial, FailureKind::RolledBack, trial.why.clone().unwrap_or(why), now());
+    records::deny(sys, &host.sysroot(), denied)?;
+    disarm(host, esp, sys, &trial.entry)
+}
+
+/// Going back is a verdict on the image that was the default: a timer does not take it again. Going back to an image with
+/// such a verdict only takes that verdict back.
+fn judge(host: &Host, sys: &Sys, before: &DeploymentId, target: &DeploymentId, wanted: &str) -> anyhow::Result<()> {
+    // One that cannot be read has nothing by which it could be known again.
+    let Ok(left) = host.origin(before) else { return Ok(()) };
+    if left.manifest_digest == wanted || records::denial(&host.sysroot(), wanted)?.is_some() {
+        return Ok(());
+    }
     let denied = DeniedImage {
-        manifest_digest: trial.manifest_digest.clone(),
-        image: trial.image,
-        reference: trial.reference.clone(),
-        deployment: trial.deployment.clone(),
+        manifest_digest: left.manifest_digest,
+        image: left.image,
+        reference: left.reference,
+        deployment: before.clone(),
         kind: FailureKind::RolledBack,
-        why: trial.why.clone().unwrap_or_else(|| "somebody rolled back from it before it was promoted".to_owned()),
+        why: format!("somebody rolled back from it to {target}"),
         at: now(),
         unknown: Default::default(),
     };
-    records::deny(sys, &host.sysroot(), denied)?;
-    disarm(host, esp, sys, &trial.entry)
+    Ok(records::deny(sys, &host.sysroot(), denied)?)
 }
 
 /// The deployment that runs was promoted, and the rest of that was not done: it was good, so nobody may deny it later.

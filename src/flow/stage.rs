@@ -10,6 +10,7 @@ use super::host::{Host, REBOOT_REQUIRED};
 use super::import::{import, known_layers, stored_tree, Keep, Stats};
 use super::pin::pin;
 use super::prune;
+use super::trial;
 use super::verify::{acceptable_to, Trust};
 use super::Refused;
 use crate::boot::efivar::{self, GLOBAL};
@@ -22,8 +23,7 @@ use crate::etc;
 use crate::fetch::{self, ImageMeta, Options, Source};
 use crate::model::progress::Event;
 use crate::model::reference::Reference;
-use crate::model::update::{DeniedImage, Staged, UpdatePlan};
-use crate::model::DeploymentId;
+use crate::model::update::{DeniedImage, FailureKind, Staged, UpdatePlan};
 use crate::seal::annotations::Seal;
 use crate::store::Store;
 use crate::sys::Sys;
@@ -53,9 +53,7 @@ pub enum Found {
     Unchanged,
     /// It is staged already.
     Staged(Box<Staged>),
-    /// It is here, and was rolled back from.
-    HeldBack(DeploymentId),
-    /// It failed here.
+    /// It failed here, or was rolled back from.
     Denied(Box<DeniedImage>),
     /// It can be staged.
     New(Box<Offer>),
@@ -83,15 +81,8 @@ pub fn look(host: &Host, request: &Request, esp: &RunningEsp) -> anyhow::Result<
     if booted.manifest_digest == digest && booted.reference == followed {
         return Ok(Found::Unchanged);
     }
-    if !request.force {
-        if let Some(denied) = records::denial(&host.sysroot(), &digest)? {
-            return Ok(Found::Denied(Box::new(denied)));
-        }
-        if request.switch_to.is_none() {
-            if let Some(known) = held_back(host, esp, &digest)? {
-                return Ok(Found::HeldBack(known));
-            }
-        }
+    if let Some(denied) = records::denial(&host.sysroot(), &digest)?.filter(|denied| stops(denied, request)) {
+        return Ok(Found::Denied(Box::new(denied)));
     }
     let plan = plan(host, esp, meta, &host.store()?)?;
     Ok(Found::New(Box::new(Offer { source, plan })))
@@ -107,11 +98,9 @@ fn reference(host: &Host, request: &Request) -> anyhow::Result<Reference> {
     Ok(request.tag.as_ref().map_or(reference.clone(), |tag| reference.with_tag(tag)))
 }
 
-/// A deployment of this manifest that was good once and does not run: somebody went back from it.
-pub(super) fn held_back(host: &Host, esp: &RunningEsp, digest: &str) -> anyhow::Result<Option<DeploymentId>> {
-    let promoted = esp.entries()?.into_iter().filter(|entry| entry.name.order > 0).map(|entry| entry.name.deployment);
-    let mut others = promoted.filter(|id| *id != host.deployment);
-    Ok(others.find(|id| host.origin(id).is_ok_and(|origin| origin.manifest_digest == digest)))
+/// Whoever names an image that he went back from wants it now; one that failed here needs a harder word.
+fn stops(denied: &DeniedImage, request: &Request) -> bool {
+    !request.force && (request.switch_to.is_none() || denied.kind != FailureKind::RolledBack)
 }
 
 /// Does it. The caller holds the writer's lock.
@@ -123,6 +112,10 @@ pub fn stage(
     sys: &Sys,
     watch: &(dyn Fn(Event) + Sync),
 ) -> anyhow::Result<(Staged, Stats)> {
+    if trial::of_this_boot(host)?.is_some() {
+        let why = "this boot is a trial that is not found good yet: wait for its health checks, or give it up with `cfs-host rollback`";
+        return Err(Refused(why.to_owned()).into());
+    }
     let sysroot = host.sysroot();
     esp.remove_leftovers(sys)?;
     if request.retain {
@@ -135,9 +128,7 @@ pub fn stage(
     };
     let pruned = prune::make_room(host, sys, esp, &need)?;
     pruned.left_alone.into_iter().for_each(|why| watch(Event::Step(why)));
-    if request.force {
-        records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
-    }
+    records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
     let store = host.store()?;
     let imported = import(offer.source.as_mut(), &store, sys, Keep::Untagged, watch)?;
     let stats = imported.stats;

@@ -24,7 +24,7 @@ use crate::sys::Sys;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The trial, if this boot is it.
-fn of_this_boot(host: &Host) -> anyhow::Result<Option<Trial>> {
+pub(super) fn of_this_boot(host: &Host) -> anyhow::Result<Option<Trial>> {
     let trial = records::read::<Trial>(&host.sysroot().join(TRIAL))?;
     Ok(trial.filter(|trial| trial.deployment == host.deployment))
 }

@@ -131,6 +131,22 @@ pub struct DeniedImage {
     pub unknown: Map<String, Value>,
 }
 
+impl DeniedImage {
+    /// The image of a trial.
+    pub fn of_trial(trial: &Trial, kind: FailureKind, why: String, at: String) -> Self {
+        Self {
+            manifest_digest: trial.manifest_digest.clone(),
+            image: trial.image,
+            reference: trial.reference.clone(),
+            deployment: trial.deployment.clone(),
+            kind,
+            why,
+            at,
+            unknown: Map::new(),
+        }
+    }
+}
+
 /// `cfs/denied.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Denied {

@@ -6,6 +6,7 @@
 //! - [`cache`] keeps what is costly to build, outside the clone; [`slot`] keeps the number of machines that run
 //!   side by side to what the host can carry; [`command`] runs other programs.
 //! - [`handmade`] makes a bootable disk without `cfs-host`: the harness is tested with it.
+//! - [`script`] takes one machine through several boots, a line a step: the demo.
 //! - [`registry`] serves images to guests; [`writelog`] makes the disk that a power cut leaves behind, with [`random`] chance.
 //! - [`bench`] makes hosts with `cfs-host`, [`scenarios`] attacks them, [`roads`] sends them through updates;
 //!   [`case`] is what the two have in common, [`inside`] what both ask a machine that runs.
@@ -27,6 +28,7 @@ pub mod registry;
 pub mod roads;
 pub mod run;
 pub mod scenarios;
+pub mod script;
 pub mod slot;
 pub mod verdict;
 pub mod writelog;

@@ -21,6 +21,7 @@ enum Verb {
     Tamper(cli::tamper::Args),
     Scenario(cli::scenario::Args),
     Road(cli::road::Args),
+    Play(cli::play::Args),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Verb::Tamper(args) => cli::tamper::run(&args),
         Verb::Scenario(args) => cli::scenario::run(&args),
         Verb::Road(args) => cli::road::run(&args),
+        Verb::Play(args) => cli::play::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ use crate::boot::{entry::UKIS, one_shot};
 use crate::deploy::layout::{self, REPOSITORY};
 use crate::deploy::records::STAGED;
 use crate::flow::host::{ENTRIES_NOW, REBOOT_REQUIRED};
-use crate::flow::stage::{held_back, unlock};
+use crate::flow::stage::unlock;
 use crate::model::update::{EntriesNow, Phase};
 use crate::sys::{Fault, FaultPlan};
 
@@ -146,12 +146,13 @@ fn from_a_trial_an_older_one_can_be_named_but_not_the_trial_itself() {
 }
 
 #[test]
-fn a_promotion_that_was_interrupted_counts_and_denies_nobody() {
+fn a_promotion_that_was_interrupted_counts() {
     let (fixture, host, [_, b, c]) = on_trial();
     fixture.entry(&c, 3);
     let done = run(&host, None).unwrap();
     assert_eq!((done.now, done.gave_up), (b.to_string(), None));
-    assert_eq!(records::denial(&host.sysroot(), "sha256:c").unwrap(), None);
+    let denied = records::denial(&host.sysroot(), "sha256:c").unwrap().unwrap();
+    assert!(denied.why.contains(&format!("rolled back from it to {b}")), "it was left as a good one: {denied:?}");
     assert!(!host.sysroot().join(TRIAL).exists());
     assert!(fixture.esp().entries().unwrap().iter().all(|entry| entry.name.order > 0));
 }
@@ -221,11 +222,16 @@ fn one_without_an_entry_gets_a_new_one_if_it_was_healthy() {
 fn a_timer_does_not_take_again_what_was_rolled_back_from() {
     let (fixture, host, [_, b, c]) = three();
     run(&host, None).unwrap();
-    // Before the restart the image runs, so there is nothing new; after it, it is known and held back.
-    assert_eq!(host.origin(&host.deployment).unwrap().manifest_digest, "sha256:c");
+    let denied = |digest| records::denial(&host.sysroot(), digest).unwrap().map(|denied| denied.kind);
+    assert_eq!(denied("sha256:c"), Some(FailureKind::RolledBack));
+    assert_eq!(denied("sha256:b"), None);
     let host = fixture.boot(&b);
-    assert_eq!(held_back(&host, &fixture.esp(), "sha256:c").unwrap(), Some(c));
-    assert_eq!(held_back(&host, &fixture.esp(), "sha256:d").unwrap(), None);
+    // Undone: nobody has anything against either.
+    run(&host, Some(&c)).unwrap();
+    assert_eq!((denied("sha256:c"), denied("sha256:b")), (None, None));
+    // Back again, and an operator may move the tag back to the older image as well.
+    run(&fixture.boot(&c), None).unwrap();
+    assert_eq!((denied("sha256:c"), denied("sha256:b")), (Some(FailureKind::RolledBack), None));
 }
 
 /// Stops before every durable step of it: a good deployment starts all the same, and the next run gets through.

@@ -95,16 +95,7 @@ fn judge(host: &Host, esp: &RunningEsp, sys: &Sys, trial: &Trial) -> anyhow::Res
     match cause::of(host, trial, entries.iter().any(|entry| entry.name == trial.entry)) {
         Cause::Innocent(why) => let_go(host, sys, &format!("update to {}", trial.deployment), why),
         Cause::Failed(kind, why) => {
-            let denied = DeniedImage {
-                manifest_digest: trial.manifest_digest.clone(),
-                image: trial.image,
-                reference: trial.reference.clone(),
-                deployment: trial.deployment.clone(),
-                kind,
-                why,
-                at: now(),
-                unknown: Default::default(),
-            };
+            let denied = DeniedImage::of_trial(trial, kind, why, now());
             records::deny(sys, &host.sysroot(), denied.clone())?;
             condemn(host, esp, sys, trial, denied)
         }

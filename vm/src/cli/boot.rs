@@ -39,12 +39,6 @@ pub struct Args {
     /// A shell command to run in the guest; given again: further ones. Each has to succeed.
     #[arg(long)]
     exec: Vec<String>,
-    /// Restart with this guest command after the commands of `--exec`.
-    #[arg(long, value_name = "COMMAND")]
-    reboot: Option<String>,
-    /// A shell command to run in the guest after the restart; given again: further ones.
-    #[arg(long, requires = "reboot")]
-    after: Vec<String>,
     /// How the boot has to end.
     #[arg(long, default_value = "booted")]
     expect: Expect,
@@ -90,7 +84,8 @@ pub fn run(args: &Args) -> Result<()> {
     let (mut running, verdict, retried) = machine(args)?.boot().context("cannot run the machine")?;
     let begin = Instant::now();
     let mut report = Report { verdict, seconds: 0.0, retried, commands: Vec::new() };
-    let result = drive(args, &mut running, &mut report);
+    let booted = matches!(report.verdict, Verdict::Booted { .. });
+    let result = if booted { execute(&mut running, &args.exec, &mut report) } else { Ok(()) };
     report.seconds = begin.elapsed().as_secs_f64();
     let ended = running.cut_power()?;
     if let Some(path) = &args.console {
@@ -116,24 +111,9 @@ fn machine(args: &Args) -> Result<Machine> {
     machine.memory = args.memory;
     machine.network = args.network;
     machine.persistent = args.persistent;
-    machine.restarts = args.may_restart || args.reboot.is_some();
+    machine.restarts = args.may_restart;
     machine.limit = Duration::from_secs(args.limit);
     Ok(machine)
-}
-
-/// Runs the commands, restarts, runs the others.
-fn drive(args: &Args, running: &mut Running, report: &mut Report) -> Result<()> {
-    if !matches!(report.verdict, Verdict::Booted { .. }) {
-        return Ok(());
-    }
-    execute(running, &args.exec, report)?;
-    let Some(reboot) = &args.reboot else { return Ok(()) };
-    running.agent().check(&format!("({reboot}) </dev/null >/dev/null 2>&1 & sleep 0"))?;
-    report.verdict = running.wait()?;
-    if matches!(report.verdict, Verdict::Booted { .. }) {
-        execute(running, &args.after, report)?;
-    }
-    Ok(())
 }
 
 fn execute(running: &mut Running, commands: &[String], report: &mut Report) -> Result<()> {

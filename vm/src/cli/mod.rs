@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod firmware;
+pub mod play;
 pub mod road;
 pub mod scenario;
 mod suite;

@@ -67,7 +67,7 @@ pub(super) const ALL: &[Road] = &[
         go: |trip| {
             armed(trip, "v2")?;
             let id = trip.check("sed -n 's/.*\"deployment\": *\"\\([^\"]*\\)\".*/\\1/p' /run/cfs-host/staged.json")?;
-            trip.check(&format!("rm /sysroot/cfs/deploy/{id}/image.sig"))?;
+            trip.check(&format!("rm /sysroot/cfs/deploy/{id}/image.sig && sync"))?;
             trip.power_off()?;
             trip.switch_on()?;
             let verdict = trip.verdict()?;
@@ -106,7 +106,7 @@ fn armed(trip: &mut Trip, version: &'static str) -> Result<String> {
 
 /// v1 comes up by itself, says what failed and why, does not take that image again, but does with --force.
 fn came_back(trip: &mut Trip, kind: &str, why: &str) -> Result<String> {
-    trip.arrive("v1").context("it did not come back to the last good version")?;
+    trip.fall_back("v1").context("it did not come back to the last good version")?;
     let status = trip.ask("status")?;
     let denied = status["denied"].as_array().and_then(|all| all.last()).context("status denies no image")?.clone();
     ensure!(denied["kind"] == kind, "it failed as {}, not as {kind}: {denied}", denied["kind"]);

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{ensure, Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -131,10 +131,23 @@ impl<'a> Trip<'a> {
 
     /// The boot that is under way ends with one of these versions running, verified; gives which.
     pub fn arrive_at_one(&mut self, versions: &[&str]) -> Result<String> {
-        match self.verdict()? {
-            Verdict::Booted { .. } => {}
-            other => bail!("none of {versions:?} came up: {other:#?}"),
+        let verdict = self.verdict()?;
+        self.runs(verdict, versions)
+    }
+
+    /// A boot failed, and this version comes up by itself. On the way firmware and loader say of each thing that they try why
+    /// they do not start it.
+    pub fn fall_back(&mut self, version: &str) -> Result<()> {
+        loop {
+            match self.verdict()? {
+                Verdict::FirmwareRefused { .. } => {}
+                other => return self.runs(other, &[version]).map(drop),
+            }
         }
+    }
+
+    fn runs(&mut self, verdict: Verdict, versions: &[&str]) -> Result<String> {
+        ensure!(matches!(verdict, Verdict::Booted { .. }), "none of {versions:?} came up: {verdict:#?}");
         inside::enforcing(self.running()?)?;
         let found = self.check("cat /usr/share/tiny/version")?;
         ensure!(versions.contains(&found.as_str()), "{found} runs, none of {versions:?}");
