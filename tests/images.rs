@@ -286,8 +286,8 @@ fn every_damage_is_found_by_fsck_and_told_on_a_line_with_advice() {
     // A manifest's name that leads to another stream that is sound in itself.
     let name = streams.join(format!("oci-manifest-{manifest}"));
     let target = fs::read_link(&name).unwrap();
-    let config = fs::read_dir(&streams).unwrap().map(|entry| entry.unwrap().path());
-    let config = config.filter(|path| path.display().to_string().contains("oci-config-")).next().unwrap();
+    let mut config = fs::read_dir(&streams).unwrap().map(|entry| entry.unwrap().path());
+    let config = config.find(|path| path.display().to_string().contains("oci-config-")).unwrap();
     fs::remove_file(&name).unwrap();
     std::os::unix::fs::symlink(fs::read_link(config).unwrap(), &name).unwrap();
     let (code, text) = fsck();

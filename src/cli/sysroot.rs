@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::deploy::layout::REPOSITORY;
+use crate::flow::host::REPOSITORY;
 use crate::store::Store;
 use crate::sys::Sys;
 
