@@ -125,6 +125,9 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         flow::host::NotAHost => Class::Config;
         flow::Refused => Class::Config;
         flow::import::NotStored => Class::Damage;
+        flow::images::NoRoom => Class::Config;
+        flow::images::NotThere => Class::Config;
+        flow::fsck::Unclean => Class::Damage;
         boot::pe::BadPe => Class::Damage;
         trust::Error => Class::Config;
         install::Error => Class::Config;

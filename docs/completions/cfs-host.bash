@@ -19,6 +19,9 @@ _cfs__host() {
             cfs__host,etc)
                 cmd="cfs__host__subcmd__etc"
                 ;;
+            cfs__host,fsck)
+                cmd="cfs__host__subcmd__fsck"
+                ;;
             cfs__host,help)
                 cmd="cfs__host__subcmd__help"
                 ;;
@@ -76,6 +79,9 @@ _cfs__host() {
             cfs__host__subcmd__help,etc)
                 cmd="cfs__host__subcmd__help__subcmd__etc"
                 ;;
+            cfs__host__subcmd__help,fsck)
+                cmd="cfs__host__subcmd__help__subcmd__fsck"
+                ;;
             cfs__host__subcmd__help,help)
                 cmd="cfs__host__subcmd__help__subcmd__help"
                 ;;
@@ -121,8 +127,26 @@ _cfs__host() {
             cfs__host__subcmd__help__subcmd__etc,diff)
                 cmd="cfs__host__subcmd__help__subcmd__etc__subcmd__diff"
                 ;;
+            cfs__host__subcmd__help__subcmd__image,diff)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__diff"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,digest)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__digest"
+                ;;
             cfs__host__subcmd__help__subcmd__image,inspect)
                 cmd="cfs__host__subcmd__help__subcmd__image__subcmd__inspect"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,list)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__list"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,mount)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__mount"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,pull)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__pull"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,rm)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__rm"
                 ;;
             cfs__host__subcmd__help__subcmd__image,verify)
                 cmd="cfs__host__subcmd__help__subcmd__image__subcmd__verify"
@@ -154,20 +178,56 @@ _cfs__host() {
             cfs__host__subcmd__help__subcmd__uki,inspect)
                 cmd="cfs__host__subcmd__help__subcmd__uki__subcmd__inspect"
                 ;;
+            cfs__host__subcmd__image,diff)
+                cmd="cfs__host__subcmd__image__subcmd__diff"
+                ;;
+            cfs__host__subcmd__image,digest)
+                cmd="cfs__host__subcmd__image__subcmd__digest"
+                ;;
             cfs__host__subcmd__image,help)
                 cmd="cfs__host__subcmd__image__subcmd__help"
                 ;;
             cfs__host__subcmd__image,inspect)
                 cmd="cfs__host__subcmd__image__subcmd__inspect"
                 ;;
+            cfs__host__subcmd__image,list)
+                cmd="cfs__host__subcmd__image__subcmd__list"
+                ;;
+            cfs__host__subcmd__image,mount)
+                cmd="cfs__host__subcmd__image__subcmd__mount"
+                ;;
+            cfs__host__subcmd__image,pull)
+                cmd="cfs__host__subcmd__image__subcmd__pull"
+                ;;
+            cfs__host__subcmd__image,rm)
+                cmd="cfs__host__subcmd__image__subcmd__rm"
+                ;;
             cfs__host__subcmd__image,verify)
                 cmd="cfs__host__subcmd__image__subcmd__verify"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,diff)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__diff"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,digest)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__digest"
                 ;;
             cfs__host__subcmd__image__subcmd__help,help)
                 cmd="cfs__host__subcmd__image__subcmd__help__subcmd__help"
                 ;;
             cfs__host__subcmd__image__subcmd__help,inspect)
                 cmd="cfs__host__subcmd__image__subcmd__help__subcmd__inspect"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,list)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__list"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,mount)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__mount"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,pull)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__pull"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,rm)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__rm"
                 ;;
             cfs__host__subcmd__image__subcmd__help,verify)
                 cmd="cfs__host__subcmd__image__subcmd__help__subcmd__verify"
@@ -257,7 +317,7 @@ _cfs__host() {
 
     case "${cmd}" in
         cfs__host)
-            opts="-h -V --help --version keys seal sign image uki install status switch upgrade rollback pin prune etc internals help"
+            opts="-h -V --help --version keys seal sign image uki install status switch upgrade rollback pin prune fsck etc internals help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -344,8 +404,26 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__fsck)
+            opts="-h --sysroot --contents --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__help)
-            opts="keys seal sign image uki install status switch upgrade rollback pin prune etc internals help"
+            opts="keys seal sign image uki install status switch upgrade rollback pin prune fsck etc internals help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -386,6 +464,20 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__help__subcmd__fsck)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -401,7 +493,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__image)
-            opts="inspect verify"
+            opts="pull list inspect verify digest diff mount rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -414,7 +506,91 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__digest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__mount)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__rm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -737,7 +913,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image)
-            opts="-h --help inspect verify help"
+            opts="-h --help pull list inspect verify digest diff mount rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -750,9 +926,89 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        cfs__subcmd__host__subcmd__image__subcmd__help)
-            opts="inspect verify help"
+        cfs__subcmd__host__subcmd__image__subcmd__diff)
+            opts="-h --sysroot --authfile --insecure-transport --arch --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__digest)
+            opts="-h --bootable --sysroot --authfile --insecure-transport --arch --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help)
+            opts="pull list inspect verify digest diff mount rm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__digest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -792,6 +1048,62 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__mount)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -807,12 +1119,16 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__inspect)
-            opts="-h --authfile --insecure-transport --arch --json --help"
+            opts="-h --stored --sysroot --authfile --insecure-transport --arch --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --authfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -828,13 +1144,101 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        cfs__subcmd__host__subcmd__image__subcmd__verify)
-            opts="-h --authfile --insecure-transport --arch --json --keys --policy --help"
+        cfs__subcmd__host__subcmd__image__subcmd__list)
+            opts="-h --sysroot --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__mount)
+            opts="-h --bootable --no-verity --sysroot --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__pull)
+            opts="-q -h --sysroot --authfile --insecure-transport --arch --quiet --progress-fd --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --authfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__rm)
+            opts="-h --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__verify)
+            opts="-h --stored --sysroot --authfile --insecure-transport --arch --json --keys --policy --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --authfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1271,13 +1675,17 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__prune)
-            opts="-h --keep --dry-run --json --root --help"
+            opts="-h --keep --dry-run --json --sysroot --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -142,6 +142,12 @@ fn attach(from: BorrowedFd<'_>, path: &str, new: &NewRoot, to: &str) -> Result<(
 /// Makes a file system and attaches it at `at`, a directory of the initramfs.
 fn mounted(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags, at: &str) -> Result<(), String> {
     std::fs::create_dir_all(at).map_err(|error| format!("{at}: {error}"))?;
+    let made = detached(kind, options, attributes)?;
+    move_mount(&made, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(|error| format!("{at}: {error}"))
+}
+
+/// Makes a file system that is mounted nowhere yet; says what was refused, in the kernel's own words too.
+pub fn detached(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, String> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| format!("{kind}: {error}"))?;
     for (key, value) in options {
         let set = match value.is_empty() {
@@ -151,9 +157,7 @@ fn mounted(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags, at:
         set.map_err(|error| explain(&context, &format!("option {key}={value}"), error))?;
     }
     fsconfig_create(&context).map_err(|error| explain(&context, kind, error))?;
-    let made =
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|error| explain(&context, kind, error))?;
-    move_mount(&made, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(|error| format!("{at}: {error}"))
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|error| explain(&context, kind, error))
 }
 
 /// The error, and what the kernel left in the context's log about it.

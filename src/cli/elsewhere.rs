@@ -17,7 +17,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "images are made and checked by `cfs-host seal`, `cfs-host image inspect` and `cfs-host image verify`",
     ),
     ("loader-entries", "kernel arguments are part of the signed UKI: `cfs-host seal --karg ARG` in the build"),
-    ("fsck", "what boots is verified at each boot; `cfs-host status` tells what is missing or broken"),
+    ("fsck", "it is called `cfs-host fsck`"),
     ("cleanup", "it is called `cfs-host prune`"),
     ("composefs-gc", "it is called `cfs-host prune`"),
     (
@@ -26,7 +26,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("print-json-schema", "the fields are those of docs/formats.md; bootc's document has bootc's schema"),
     ("uki", "it is called `cfs-host uki inspect`"),
-    ("list", "`cfs-host status` lists the deployments with their images"),
     ("copy-to-storage", "not there yet: pull the image with podman from where the host has it from"),
     ("set-unified", "not there yet: podman has a storage of its own"),
     ("cmd", "use podman itself"),

@@ -3,6 +3,7 @@
 pub mod called_as;
 pub mod elsewhere;
 pub mod etc;
+pub mod fsck;
 pub mod image;
 mod ingredients;
 pub mod install;
@@ -16,6 +17,7 @@ pub mod sign;
 mod signers;
 pub mod status;
 pub mod switch;
+mod sysroot;
 mod transport;
 pub mod uki;
 mod update;
@@ -51,6 +53,7 @@ enum Verb {
     Rollback(rollback::Args),
     Pin(pin::Args),
     Prune(prune::Args),
+    Fsck(fsck::Args),
     Etc(etc::Args),
     #[command(hide = true)]
     Internals(internals::Args),
@@ -71,6 +74,7 @@ pub fn run(cli: Cli, called_as: CalledAs) -> Result<(), Fault> {
         Verb::Rollback(args) => rollback::run(args),
         Verb::Pin(args) => pin::run(args),
         Verb::Prune(args) => prune::run(args),
+        Verb::Fsck(args) => fsck::run(args),
         Verb::Etc(args) => etc::run(args),
         Verb::Internals(args) => internals::run(args),
     };

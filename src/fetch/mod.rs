@@ -130,10 +130,18 @@ pub enum Error {
 /// What this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Gives the bytes of a configuration that is here already.
+pub type KnownConfig<'a> = dyn Fn(&OciDigest) -> Option<Vec<u8>> + 'a;
+
 /// Opens the image that the reference names.
 pub fn open(reference: &Reference, options: &Options) -> Result<Box<dyn Source>> {
+    open_knowing(reference, options, &|_| None)
+}
+
+/// The same; a registry is not asked for a configuration that is known.
+pub fn open_knowing(reference: &Reference, options: &Options, known: &KnownConfig<'_>) -> Result<Box<dyn Source>> {
     Ok(match reference {
-        Reference::Registry(name) => Box::new(registry::Registry::open(reference, name, options)?),
+        Reference::Registry(name) => Box::new(registry::Registry::open(reference, name, options, known)?),
         Reference::OciDir { path, tag } => {
             let blobs = oci_dir::OciDir::new(path);
             Box::new(layout::Layout::open(reference, tag.as_deref(), options, blobs)?)

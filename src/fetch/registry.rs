@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::layout::{describe, verified};
 use super::meta::{digest_of, CONFIG_MAX, MANIFEST_MAX};
-use super::{Error, ImageMeta, LayerStream, Options, Result, Source};
+use super::{Error, ImageMeta, KnownConfig, LayerStream, Options, Result, Source};
 use crate::model::reference::Reference;
 
 /// One image of a registry.
@@ -30,8 +30,8 @@ struct Connection {
 }
 
 impl Registry {
-    /// Fetches manifest and configuration.
-    pub(super) fn open(reference: &Reference, name: &str, options: &Options) -> Result<Self> {
+    /// Fetches the manifest, and the configuration unless it is known.
+    pub(super) fn open(reference: &Reference, name: &str, options: &Options, known: &KnownConfig<'_>) -> Result<Self> {
         let local = |source| Error::Read { reference: reference.clone(), what: "anything".to_owned(), source };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(local)?;
@@ -50,7 +50,7 @@ impl Registry {
             return Err(Error::Invalid { reference: reference.clone(), what: "the manifest".to_owned(), why });
         }
         let descriptor = super::meta::parse_manifest(reference, &manifest)?.config().clone();
-        let config = connection.config(reference, &descriptor)?;
+        let config = known(descriptor.digest()).map_or_else(|| connection.config(reference, &descriptor), Ok)?;
         Ok(Self { meta: ImageMeta::new(reference, manifest, config)?, connection })
     }
 }

@@ -10,7 +10,8 @@ use cfs_init::policy::Policy;
 
 use crate::boot::running_esp::RunningEsp;
 use crate::boot::uki;
-use crate::deploy::layout::{self, REPOSITORY};
+use crate::deploy::layout;
+pub use crate::deploy::layout::REPOSITORY;
 use crate::deploy::lock;
 use crate::deploy::origin::Origin;
 use crate::deploy::records::{self, STAGED};

@@ -2,6 +2,7 @@
 //!
 //! On disk: all objects, one sync, then the names of layers, configuration, manifest and tag, one sync.
 
+mod images;
 mod stored;
 mod watched;
 
@@ -18,14 +19,18 @@ use crate::model::Digest;
 use crate::store::stream::Writer;
 use crate::store::Store;
 use crate::sys::Sys;
-pub use stored::{known_layers, stored_tree, unknown_layers, NotStored};
+pub use images::{images_of, keep_images, not_bootable, Images, MadeImages};
+pub use stored::{
+    check_layer, check_manifest, growth, known_config, known_layers, stored_image, stored_tree, unknown_layers,
+    NotStored,
+};
 use watched::{Teller, Watched};
 
 /// Content types of the streams, as composefs-rs has them.
 const CONFIG_STREAM: &[u8; 8] = b"ociconfg";
 const MANIFEST_STREAM: &[u8; 8] = b"ocimanif";
 /// The folder of tags.
-const TAGS: &str = "oci";
+pub const TAGS: &str = "oci";
 
 /// An image whose layers are all in a store.
 #[derive(Debug)]
@@ -61,6 +66,14 @@ pub struct Stats {
     pub objects_total: u64,
 }
 
+impl Imported {
+    /// An image that was there before the import: nothing was read or written.
+    pub fn known(meta: ImageMeta, tree: Tree) -> Self {
+        let stats = Stats { objects_total: objects(&tree), ..Stats::default() };
+        Self { meta, tree, stats }
+    }
+}
+
 /// A layer in the store.
 struct Layer {
     diff_id: [u8; 32],
@@ -71,6 +84,11 @@ struct Layer {
 /// The name of a manifest's stream.
 pub fn manifest_stream(digest: &str) -> String {
     format!("oci-manifest-{digest}")
+}
+
+/// The manifest's digest out of the name of its stream.
+pub fn manifest_of(stream: &str) -> Option<&str> {
+    stream.strip_prefix("oci-manifest-")
 }
 
 fn config_stream(digest: &str) -> String {

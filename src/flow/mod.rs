@@ -3,7 +3,9 @@
 pub mod admit;
 pub mod etc;
 pub mod finalize;
+pub mod fsck;
 pub mod host;
+pub mod images;
 pub mod import;
 pub mod install;
 pub mod journal;

@@ -7,6 +7,7 @@
 mod decide;
 mod observe;
 mod room;
+mod store_only;
 
 use std::collections::BTreeSet;
 
@@ -19,8 +20,10 @@ use crate::store::{self, Garbage};
 use crate::sys::Sys;
 use decide::Going;
 use observe::Observed;
+pub use observe::{deployments, Directory};
 pub use room::Need;
 use room::{Free, Short};
+pub use store_only::{look_at_store, prune_store};
 
 /// Good deployments that stay beside the pinned: the default and the one before it.
 pub const KEEP: usize = 2;

@@ -4,6 +4,7 @@ use anyhow::Context;
 use cfs_init::policy::{Mode, ObjectCheck, Policy, SecureBoot};
 use cfs_init::signature;
 
+use super::images::against_annotated;
 use super::import::{import, Imported, Keep};
 use super::report::{PolicySummary, Report};
 use super::workshop::scratch_store;
@@ -92,21 +93,25 @@ pub fn examine(image: &Imported, store: &Store, trust: &Trust) -> Report {
     report
 }
 
-/// Both images, computed again.
+/// Both images, computed again. One that differs from its annotation is compared with what the store has of that.
 fn digests(report: &mut Report, tree: &Tree, store: &Store, seal: &Seal) {
-    let compare = |computed: Digest, annotated: Digest| {
-        if computed == annotated {
-            Ok((computed, computed.to_hex()))
-        } else {
-            Err(format!("the layers give {computed}, the annotation says {annotated}"))
+    let compare = |computed: &ErofsImage, annotated: Digest| match computed.digest == annotated {
+        true => Ok(computed.digest.to_hex()),
+        false => {
+            let paths = against_annotated(store, &annotated, &computed.bytes);
+            Err(format!("the layers give {}, the annotation says {annotated}: {paths}", computed.digest))
         }
     };
-    let plain = tree.write_plain(&mut std::io::sink()).map_err(|error| error.to_string());
-    report.result("plain image", plain.and_then(|digest| compare(digest, seal.plain)));
+    let plain = match tree.write_plain(&mut std::io::sink()) {
+        Ok(digest) if digest == seal.plain => Ok(digest.to_hex()),
+        Ok(_) => tree.plain_image().map_err(|error| error.to_string()).and_then(|image| compare(&image, seal.plain)),
+        Err(error) => Err(error.to_string()),
+    };
+    report.result("plain image", plain.map(|detail| ((), detail)));
     let bootable = bootable_image(tree, store).map_err(|error| error.to_string());
     report.bootable = report.result(
         "bootable image",
-        bootable.and_then(|image| compare(image.digest, seal.bootable).map(|(_, detail)| (image, detail))),
+        bootable.and_then(|image| compare(&image, seal.bootable).map(|detail| (image, detail))),
     );
     report.image = report.bootable.as_ref().map(|image| image.digest);
 }

@@ -2,6 +2,7 @@
 //!
 //! Takes layers' entries; gives the tree, and the plain and bootable images as composefs-rs makes them. Never touches a disk.
 
+mod diff;
 mod erofs;
 mod labels;
 mod merge;
@@ -134,6 +135,12 @@ impl Tree {
         require(&files, "usr", "composefs")?;
         files.transform_for_oci(&OciTransformOptions::default()).map_err(composefs("make the tree of the image"))?;
         Ok(Self { files })
+    }
+
+    /// The tree that an EROFS image shows, for looking at: an image that composefs wrote gives the same image again.
+    pub fn from_erofs(bytes: &[u8]) -> Result<Self> {
+        let files = composefs::erofs::reader::erofs_to_filesystem(bytes);
+        Ok(Self { files: files.map_err(composefs("read the EROFS image"))? })
     }
 
     /// The plain image (`composefs.merged.erofs.v1`), after the OCI transform.

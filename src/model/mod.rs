@@ -3,6 +3,8 @@
 pub mod arch;
 pub mod disk;
 pub mod etc;
+pub mod fsck;
+pub mod image;
 pub mod progress;
 pub mod prune;
 pub mod reference;

@@ -94,10 +94,12 @@ impl Alone<'_> {
 }
 
 fn create(path: &Path, sys: &Sys) -> Result<()> {
-    if path.join("objects").exists() {
+    if path.join("objects").exists() && !path.join(META).exists() {
         return Err(Error::NotAStore { path: path.to_owned() });
     }
     sys.create_dir(path, 0o700)?;
+    // Shared while it is made: another process that makes it too must not take our temporary file for a leftover.
+    let _shared = share(path)?;
     let meta = Meta {
         version: VERSION,
         algorithm: ALGORITHM.to_owned(),

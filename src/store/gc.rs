@@ -18,8 +18,8 @@ use crate::sys::Sys;
 
 /// `st_blocks` counts these.
 const BLOCK: u64 = 512;
-const IMAGES: &str = "images";
-const STREAMS: &str = "streams";
+pub(super) const IMAGES: &str = "images";
+pub(super) const STREAMS: &str = "streams";
 
 /// An object that nothing needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +72,13 @@ impl Store {
             names.into_iter().filter(|(_, digest)| gone(digest)).map(|(name, _)| name).collect()
         };
         Ok(Garbage { images: unneeded(images), streams: unneeded(streams), objects: self.unneeded(&needed.live)? })
+    }
+
+    /// All objects that a stream needs, itself among them. Reads only.
+    pub fn needed_by(&self, stream: &Digest) -> Result<HashSet<Digest>> {
+        let mut needed = Needed { store: self, live: HashSet::new(), followed: HashSet::new() };
+        needed.stream(stream)?;
+        Ok(needed.live)
     }
 
     /// Removes what nothing needs, if these must stay, and tells what that was. Nobody else may use the repository meanwhile;

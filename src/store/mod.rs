@@ -4,6 +4,7 @@
 //! On disk: objects first, then [`Store::sync`], then the names that lead to them; so a name never leads to nothing.
 
 mod format;
+mod fsck;
 mod gc;
 mod lock;
 mod object;
@@ -11,11 +12,13 @@ mod protect;
 mod refs;
 mod roots;
 pub mod stream;
+mod tags;
 pub mod verity;
 
 pub use gc::{Garbage, Unneeded};
 pub use object::{Incoming, Stored};
 pub use roots::Roots;
+pub use tags::Tag;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -115,9 +118,7 @@ impl Store {
     /// Stores an EROFS image and its name below `images/`; both are durable on return.
     pub fn put_image(&self, sys: &Sys, bytes: &[u8]) -> Result<Digest> {
         let digest = self.put(sys, bytes)?;
-        self.sync(sys)?;
-        self.name_image(sys, &digest)?;
-        sys.sync_dir(&self.path.join("images"))?;
+        self.name_images(sys, &[digest])?;
         Ok(digest)
     }
 

@@ -66,6 +66,11 @@ impl Store {
         fs::symlink_metadata(self.object_file(digest)).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
     }
 
+    /// The size of an object; `None` if it is not there.
+    pub fn object_size(&self, digest: &Digest) -> Option<u64> {
+        fs::symlink_metadata(self.object_file(digest)).ok().filter(|meta| meta.is_file()).map(|meta| meta.len())
+    }
+
     /// Opens an object for reading.
     pub fn object(&self, digest: &Digest) -> Result<File> {
         let path = self.object_file(digest);

@@ -78,7 +78,7 @@ impl Store {
 }
 
 /// How many of them `act` says yes to, asked by as many threads as there are processors; the first error stops them all.
-fn count(digests: &[Digest], act: &(dyn Fn(&Digest) -> Result<bool> + Sync)) -> Result<u64> {
+pub(super) fn count<T: Sync>(digests: &[T], act: &(dyn Fn(&T) -> Result<bool> + Sync)) -> Result<u64> {
     let (next, yes, stop) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let work = || {
         while !stop.load(Ordering::Relaxed) {
@@ -93,7 +93,7 @@ fn count(digests: &[Digest], act: &(dyn Fn(&Digest) -> Result<bool> + Sync)) -> 
         let threads: Vec<_> = (0..processors.min(digests.len())).map(|_| scope.spawn(work)).collect();
         let died = |_| {
             Err(Error::Sys(crate::sys::Error::Io {
-                operation: "turn on fs-verity of",
+                operation: "look at",
                 path: "the objects".into(),
                 source: std::io::Error::other("a thread died"),
             }))

@@ -11,7 +11,7 @@ use crate::model::Digest;
 use crate::sys::Sys;
 
 /// The folder of tags in `images` and `streams`.
-const REFS: &str = "refs";
+pub(super) const REFS: &str = "refs";
 /// The longest file name.
 const NAME_MAX: usize = 255;
 
@@ -22,7 +22,7 @@ impl Store {
     }
 
     /// The object that this link leads to; `None` if there is no such link. Any other kind of link is damage.
-    fn object_behind(&self, link: &Path) -> Result<Option<Digest>> {
+    pub(super) fn object_behind(&self, link: &Path) -> Result<Option<Digest>> {
         let target = match fs::read_link(link) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|source| Error::Read { path: link.to_owned(), source })?,
@@ -45,22 +45,40 @@ impl Store {
 
     /// The names in `images` or `streams` that tags below its `refs/` lead to.
     pub(super) fn tagged(&self, folder: &str) -> Result<BTreeSet<String>> {
-        let mut found = BTreeSet::new();
+        self.tag_links(folder)?.iter().map(|path| self.name_behind(folder, path)).collect()
+    }
+
+    /// The links below `refs/` of `images` or `streams`.
+    pub(super) fn tag_links(&self, folder: &str) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
         let mut open = vec![self.path.join(folder).join(REFS)];
         while let Some(directory) = open.pop() {
             for (path, name, kind) in list(&directory)? {
                 if kind.is_dir() {
                     open.push(path);
                 } else if !name.starts_with(TEMPORARY) {
-                    found.insert(self.name_behind(folder, &path)?);
+                    found.push(path);
                 }
             }
         }
         Ok(found)
     }
 
+    /// Whether an image of this digest is there under its name; its objects are not looked at.
+    pub fn has_image(&self, digest: &Digest) -> bool {
+        let named = self.object_behind(&self.path.join("images").join(digest.to_hex()));
+        named.is_ok_and(|named| named == Some(*digest)) && self.holds(digest)
+    }
+
+    /// Gives images that were stored as objects their names, after all that was written is durable; so are the names on return.
+    pub fn name_images(&self, sys: &Sys, digests: &[Digest]) -> Result<()> {
+        self.sync(sys)?;
+        digests.iter().try_for_each(|digest| self.name_image(sys, digest))?;
+        Ok(sys.sync_dir(&self.path.join("images"))?)
+    }
+
     /// The name in this folder that a tag leads to.
-    fn name_behind(&self, folder: &str, tag: &Path) -> Result<String> {
+    pub(super) fn name_behind(&self, folder: &str, tag: &Path) -> Result<String> {
         let target = fs::read_link(tag).map_err(|source| Error::Read { path: tag.to_owned(), source })?;
         let place =
             tag.parent().and_then(|parent| parent.strip_prefix(&self.path).ok()).map(|place| place.join(target));
@@ -139,7 +157,7 @@ pub(super) fn list(directory: &Path) -> Result<Vec<(PathBuf, String, FileType)>>
 }
 
 /// A tag as a file name, as composefs-rs writes it; cut where a file system would refuse it.
-fn encode(tag: &str) -> String {
+pub(super) fn encode(tag: &str) -> String {
     let mut name = tag.replace('%', "%25").replace('/', "%2F");
     while name.len() > NAME_MAX {
         name.pop();

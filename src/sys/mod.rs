@@ -5,6 +5,7 @@
 //! so a test can try every k. Reading needs no door. `tests/architecture.rs` refuses `std::fs` writes elsewhere.
 
 mod command;
+mod composefs;
 mod fault;
 mod files;
 mod kernel;
@@ -12,6 +13,7 @@ mod limited;
 mod tree;
 
 pub use command::Output;
+pub use composefs::{Composefs, Verity};
 pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
 pub use kernel::{Detached, Locked};

@@ -2,6 +2,8 @@
 
 pub mod bootc;
 pub mod etc;
+pub mod fsck;
+pub mod image;
 pub mod install;
 pub mod progress;
 pub mod prune;

@@ -21,7 +21,7 @@ const MOUNTS: &str = "proc/self/mountinfo";
 
 /// A deployment's directory.
 #[derive(Clone, Debug)]
-pub(super) struct Directory {
+pub struct Directory {
     /// Where it came from, or why that is not known.
     pub origin: Result<Origin, String>,
     /// Somebody pinned it.
@@ -79,6 +79,15 @@ impl Observed {
             self.directories.remove(id);
         }
         (self, staged)
+    }
+}
+
+/// Every deployment's directory on a root file system, which need not have any.
+pub fn deployments(sysroot: &Path) -> anyhow::Result<BTreeMap<DeploymentId, Directory>> {
+    let path = sysroot.join(DEPLOYMENTS);
+    match path.try_exists().with_context(|| format!("cannot read {}", path.display()))? {
+        true => directories(sysroot),
+        false => Ok(BTreeMap::new()),
     }
 }
 

@@ -6,14 +6,12 @@ use super::image_version;
 use crate::boot::running_esp::RunningEsp;
 use crate::fetch::ImageMeta;
 use crate::flow::host::Host;
-use crate::flow::import::{known_layers, unknown_layers};
+use crate::flow::import::{growth, known_layers, unknown_layers};
 use crate::flow::prune;
 use crate::model::update::UpdatePlan;
 use crate::seal::annotations::Seal;
 use crate::store::Store;
 
-/// A layer grows by so much when it is unpacked, seldom by more.
-const UNPACKED: u64 = 3;
 /// Metadata of a deployment: EROFS image, `/etc`, records.
 const DEPLOYMENT: u64 = 32 << 20;
 /// Entries and rounding on the ESP.
@@ -23,12 +21,7 @@ const ESP_SLACK: u64 = 64 << 10;
 pub fn plan(host: &Host, esp: &RunningEsp, meta: &ImageMeta, store: &Store) -> anyhow::Result<UpdatePlan> {
     let unknown = unknown_layers(meta, store)?;
     let bytes_to_fetch: u64 = unknown.iter().map(|(_, size)| size).sum();
-    let layers = meta.manifest.layers();
-    let growth = unknown.iter().map(|(index, size)| match layers.get(*index) {
-        Some(layer) if layer.media_type().as_ref().ends_with(".tar") => *size,
-        _ => size.saturating_mul(UNPACKED),
-    });
-    let store_growth = growth.sum::<u64>().saturating_add(DEPLOYMENT);
+    let store_growth = growth(meta, store)?.saturating_add(DEPLOYMENT);
     let esp_peak = esp_peak(esp, meta)?;
     let stat = rustix::fs::statvfs(host.sysroot()).map_err(std::io::Error::from)?;
     let need = prune::Need { esp: esp_peak, store: store_growth, streams: known_layers(meta, store)? };
@@ -39,7 +32,7 @@ pub fn plan(host: &Host, esp: &RunningEsp, meta: &ImageMeta, store: &Store) -> a
         reference: meta.reference.to_string(),
         manifest_digest: meta.manifest_digest.to_string(),
         image_version: image_version(meta),
-        layers: layers.len(),
+        layers: meta.manifest.layers().len(),
         new_layers: unknown.len(),
         bytes_to_fetch,
         store_growth,

@@ -10,7 +10,7 @@ use super::super::plain;
 use super::short;
 use crate::model::progress::{Event, Layer, LayerState};
 
-const LAYER: &str = "  {prefix} {bar:24} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}";
+const LAYER: &str = "  {prefix} {bar:24} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
 const TICK: Duration = Duration::from_millis(120);
 
 /// The bars.
