@@ -5,6 +5,7 @@ pub mod cpio;
 pub mod efivar;
 pub mod entry;
 pub mod esp;
+mod fat;
 mod find_esp;
 pub mod init_program;
 pub mod one_shot;

@@ -12,8 +12,8 @@ use cfs_init::names::{is_uki_file_name, uki_file_name};
 use rustix::fs::{fadvise, statvfs, Advice};
 
 use super::entry::{Entry, DIRECTORY, UKIS};
-use super::find_esp;
 use super::uki::sha256;
+use super::{fat, find_esp};
 use crate::model::EntryName;
 use crate::sys::{Detached, Sys};
 
@@ -77,9 +77,10 @@ pub struct RunningEsp {
 }
 
 impl RunningEsp {
-    /// Finds the partition by `LoaderDevicePartUUID` and mounts it, seen by this process alone.
+    /// Finds the partition by `LoaderDevicePartUUID`, repairs it after a power cut, and mounts it, seen by this process alone.
     pub fn mount(sys: &Sys, root: &Path) -> Result<Self> {
         let device = find_esp::device(root).map_err(Error::NotFound)?;
+        fat::repair(sys, &device)?;
         let mount = match sys.mount_detached(&device, "vfat") {
             Ok(mount) => mount,
             // Not every kernel loads the module by itself.
@@ -105,7 +106,7 @@ impl RunningEsp {
     pub fn read_entries(&self) -> Result<(Vec<Entry>, Vec<String>)> {
         let (mut found, mut strange) = (Vec::new(), Vec::new());
         for name in self.names(DIRECTORY)? {
-            if !(name.starts_with("cfs-") && name.ends_with(".conf")) {
+            if !is_entry_file(&name) {
                 continue;
             }
             let Some(bytes) = self.read(&format!("{DIRECTORY}/{name}"), MAX_ENTRY)? else { continue };
@@ -189,13 +190,18 @@ impl RunningEsp {
         Ok(gone)
     }
 
-    /// Removes what ended runs left: files under temporary names, and the lower names of a deployment that was promoted.
+    /// Removes what ended runs left: files under temporary names, entries without a byte, which a repair leaves, and the lower
+    /// names of a deployment that was promoted.
     pub fn remove_leftovers(&self, sys: &Sys) -> Result<()> {
         for directory in [DIRECTORY, UKIS] {
             for name in self.names(directory)? {
                 // The caller is the only writer, so nobody is at work on it.
-                if name.starts_with(".tmp-cfs-") || (directory == UKIS && name.starts_with(".tmp-")) {
-                    self.remove(sys, &format!("{directory}/{name}"))?;
+                let temporary = name.starts_with(".tmp-cfs-") || (directory == UKIS && name.starts_with(".tmp-"));
+                let path = format!("{directory}/{name}");
+                if temporary
+                    || (is_entry_file(&name) && self.read(&path, MAX_ENTRY)?.is_some_and(|bytes| bytes.is_empty()))
+                {
+                    self.remove(sys, &path)?;
                 }
             }
         }
@@ -291,6 +297,11 @@ impl RunningEsp {
             false => Ok(Some(bytes)),
         }
     }
+}
+
+/// Whether a file is called like an entry of ours.
+fn is_entry_file(name: &str) -> bool {
+    name.starts_with("cfs-") && name.ends_with(".conf")
 }
 
 #[cfg(test)]

@@ -121,6 +121,17 @@ fn temporary_names_of_ended_runs_go() {
 }
 
 #[test]
+fn an_entry_without_a_byte_is_what_a_repair_left() {
+    let (dir, esp) = esp();
+    let folder = dir.path().join(DIRECTORY);
+    fs::create_dir_all(&folder).unwrap();
+    let left = folder.join(entry(1, 1).name.conf());
+    fs::write(&left, b"").unwrap();
+    esp.remove_leftovers(&Sys::real()).unwrap();
+    assert!(!left.exists());
+}
+
+#[test]
 fn of_two_entries_of_a_deployment_the_lower_is_left_over() {
     let (_dir, esp) = esp();
     let sys = Sys::real();
