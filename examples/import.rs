@@ -16,8 +16,8 @@ fn main() -> anyhow::Result<()> {
         arguments.next().zip(arguments.next()).context("usage: import STORE REFERENCE, such as oci:DIR:TAG")?;
     let sys = Sys::real();
     let store = Store::open_or_create(Path::new(&store), &sys)?;
-    let mut source = fetch::open(&reference.parse()?, &Options::default())?;
-    let imported = import(source.as_mut(), &store, &sys, Keep::Tagged, &|_| ())?;
+    let source = fetch::open(&reference.parse()?, &Options::default())?;
+    let imported = import(source.as_ref(), &store, &sys, Keep::Tagged, &|_| ())?;
     let digest = store.put_image(&sys, &imported.tree.plain_image()?.bytes)?;
     println!("{digest}");
     Ok(())

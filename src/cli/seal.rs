@@ -43,8 +43,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         image: image.as_ref(),
         epoch: args.epoch,
     };
-    let mut source = fetch::open(&args.source, &options)?;
-    let sealed = seal(source.as_mut(), &request, &sys)?;
+    let source = fetch::open(&args.source, &options)?;
+    let sealed = seal(source.as_ref(), &request, &sys)?;
     match args.json {
         true => print_json("Sealed", &sealed)?,
         false => print(&sealed),

@@ -55,10 +55,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         signer: signer.as_ref(),
         trust,
     };
-    let mut source = fetch::open(&args.image, &options)?;
+    let source = fetch::open(&args.image, &options)?;
     let signed = match args.append {
-        true => sign::append(source.as_mut(), &request, &sys)?,
-        false => sign::anew(source.as_mut(), &request, &sys)?,
+        true => sign::append(source.as_ref(), &request, &sys)?,
+        false => sign::anew(source.as_ref(), &request, &sys)?,
     };
     if args.json {
         return print_json("Signed", &signed);

@@ -81,8 +81,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn build(args: Build) -> anyhow::Result<()> {
     let sys = Sys::from_env()?;
     let opened = args.uki.open(&sys)?;
-    let mut source = fetch::open(&args.source, &Options::from(args.transport))?;
-    let built = uki::build(source.as_mut(), &opened.ingredients(), &args.output, &sys)?;
+    let source = fetch::open(&args.source, &Options::from(args.transport))?;
+    let built = uki::build(source.as_ref(), &opened.ingredients(), &args.output, &sys)?;
     if args.json {
         return print_json("BuiltUki", &built);
     }

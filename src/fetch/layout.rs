@@ -14,7 +14,7 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const INDEX_DEPTH: usize = 3;
 
 /// Where a layout's files lie.
-pub(super) trait Blobs {
+pub(super) trait Blobs: Send + Sync {
     /// Opens the file of this path within the layout.
     fn open(&self, path: &str) -> io::Result<Box<dyn Read + Send + '_>>;
 }
@@ -59,7 +59,7 @@ impl<B: Blobs> Source for Layout<B> {
         &self.meta
     }
 
-    fn layer(&mut self, index: usize) -> Result<LayerStream<'_>> {
+    fn layer(&self, index: usize) -> Result<LayerStream<'_>> {
         let (descriptor, compression) = describe(&self.meta, index)?;
         let what = format!("layer {}", descriptor.digest());
         let reader = open(&self.blobs, &self.meta.reference, &what, descriptor)?;

@@ -55,11 +55,11 @@ pub struct LayerStream<'a> {
 }
 
 /// An image that can be read.
-pub trait Source {
+pub trait Source: Send + Sync {
     /// Manifest and configuration.
     fn image(&self) -> &ImageMeta;
     /// The blob of layer `index`, counted as in the manifest from the base up.
-    fn layer(&mut self, index: usize) -> Result<LayerStream<'_>>;
+    fn layer(&self, index: usize) -> Result<LayerStream<'_>>;
 }
 
 /// Options of a fetch.

@@ -85,7 +85,7 @@ impl Source for Registry {
         &self.meta
     }
 
-    fn layer(&mut self, index: usize) -> Result<LayerStream<'_>> {
+    fn layer(&self, index: usize) -> Result<LayerStream<'_>> {
         let (descriptor, compression) = describe(&self.meta, index)?;
         let reference = &self.meta.reference;
         let blob = self.connection.blob(reference, descriptor)?;

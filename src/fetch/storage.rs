@@ -62,7 +62,7 @@ impl Source for Storage {
         &self.meta
     }
 
-    fn layer(&mut self, index: usize) -> Result<LayerStream<'_>> {
+    fn layer(&self, index: usize) -> Result<LayerStream<'_>> {
         let reference = || self.meta.reference.clone();
         let (store, id) = self.layers.get(index).ok_or_else(|| {
             let why = format!("it has no layer {index}");

@@ -101,7 +101,7 @@ fn layer_stream(diff_id: &[u8; 32]) -> String {
 
 /// Imports all layers. Layers whose diff ID the store knows are not read again, also those of an import that failed later on.
 pub fn import(
-    source: &mut dyn Source,
+    source: &dyn Source,
     store: &Store,
     sys: &Sys,
     keep: Keep,
@@ -123,7 +123,7 @@ pub fn import(
 }
 
 fn read_layers(
-    source: &mut dyn Source,
+    source: &dyn Source,
     store: &Store,
     sys: &Sys,
     watch: &(dyn Fn(Event) + Sync),

@@ -68,8 +68,8 @@ struct Verified {
 pub fn prepare(request: &Request, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
     let ground = Ground::survey(request, sys)?;
     say(&format!("Importing {}", request.image));
-    let mut source = fetch::open(&request.image, &request.fetch)?;
-    let imported = import(source.as_mut(), &ground.store, sys, Keep::Untagged, &|_| ())?;
+    let source = fetch::open(&request.image, &request.fetch)?;
+    let imported = import(source.as_ref(), &ground.store, sys, Keep::Untagged, &|_| ())?;
     ground.build(request, imported, sys, say)
 }
 

@@ -107,7 +107,7 @@ fn stops(denied: &DeniedImage, request: &Request) -> bool {
 pub fn stage(
     host: &Host,
     esp: &RunningEsp,
-    mut offer: Offer,
+    offer: Offer,
     request: &Request,
     sys: &Sys,
     watch: &(dyn Fn(Event) + Sync),
@@ -130,7 +130,7 @@ pub fn stage(
     pruned.left_alone.into_iter().for_each(|why| watch(Event::Step(why)));
     records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
     let store = host.store()?;
-    let imported = import(offer.source.as_mut(), &store, sys, Keep::Untagged, watch)?;
+    let imported = import(offer.source.as_ref(), &store, sys, Keep::Untagged, watch)?;
     let stats = imported.stats;
     watch(Event::Step("Verifying the image".into()));
     let running = host.policy(esp)?;

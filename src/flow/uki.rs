@@ -57,7 +57,7 @@ pub struct Built {
 
 /// Builds and signs the UKI that `seal` would put into this image, and writes it to a file.
 pub fn build(
-    source: &mut dyn Source,
+    source: &dyn Source,
     ingredients: &Ingredients<'_>,
     output: &Path,
     sys: &Sys,

@@ -44,7 +44,7 @@ pub enum Signatures {
 }
 
 /// Reads an image into a scratch store and examines it.
-pub fn image(source: &mut dyn Source, trust: &Trust, sys: &Sys) -> anyhow::Result<Report> {
+pub fn image(source: &dyn Source, trust: &Trust, sys: &Sys) -> anyhow::Result<Report> {
     let (store, _scratch) = scratch_store(sys)?;
     let image = import(source, &store, sys, Keep::Tagged, &|_| ())?;
     Ok(examine(&image, &store, trust))

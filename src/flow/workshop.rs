@@ -71,7 +71,7 @@ impl Workshop {
 
     /// Copies the source's layers into the layout. Layers that come unpacked, as all do from podman's
     /// storage, are gzipped: nobody wants to push or fetch them plain.
-    pub fn copy_layers(&self, source: &mut dyn Source, sys: &Sys) -> anyhow::Result<Vec<Blob>> {
+    pub fn copy_layers(&self, source: &dyn Source, sys: &Sys) -> anyhow::Result<Vec<Blob>> {
         let descriptors = source.image().manifest.layers().clone();
         let mut layers = Vec::with_capacity(descriptors.len());
         for (index, descriptor) in descriptors.iter().enumerate() {
@@ -96,7 +96,7 @@ impl Workshop {
 
     /// Imports an image whose layers are in the layout.
     pub fn import(&self, meta: ImageMeta, layers: &[Blob], sys: &Sys) -> anyhow::Result<Imported> {
-        import(&mut LayoutSource { layout: &self.layout, meta, layers }, &self.store, sys, Keep::Tagged, &|_| ())
+        import(&LayoutSource { layout: &self.layout, meta, layers }, &self.store, sys, Keep::Tagged, &|_| ())
     }
 
     /// Writes configuration and manifest, names the image, and takes it where it belongs.
@@ -168,7 +168,7 @@ impl Source for LayoutSource<'_> {
     }
 
     /// Not hashed again on the way: every layer's diff ID is verified by the import.
-    fn layer(&mut self, index: usize) -> fetch::Result<LayerStream<'_>> {
+    fn layer(&self, index: usize) -> fetch::Result<LayerStream<'_>> {
         let unreadable = |source| fetch::Error::Read {
             reference: self.meta.reference.clone(),
             what: format!("layer {index} in the scratch layout"),

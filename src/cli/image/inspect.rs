@@ -56,8 +56,8 @@ impl Inspect {
         let report = match self.stored || self.sysroot.is_given() {
             true => self.examine_stored(trust)?,
             false => {
-                let mut source = fetch::open(&self.image.parse()?, &Options::from(self.transport))?;
-                verify::image(source.as_mut(), trust, &Sys::from_env()?)?
+                let source = fetch::open(&self.image.parse()?, &Options::from(self.transport))?;
+                verify::image(source.as_ref(), trust, &Sys::from_env()?)?
             }
         };
         match json {

@@ -69,9 +69,9 @@ impl Finder<'_> {
     }
 
     fn fetch(&self, reference: &Reference) -> anyhow::Result<Opened> {
-        let mut source = fetch::open(reference, self.options)?;
+        let source = fetch::open(reference, self.options)?;
         let (store, scratch) = scratch_store(self.sys)?;
-        let tree = import(source.as_mut(), &store, self.sys, Keep::Tagged, &|_| ())?.tree;
+        let tree = import(source.as_ref(), &store, self.sys, Keep::Tagged, &|_| ())?.tree;
         Ok(Opened { tree, scratch: Some((store, scratch)) })
     }
 }

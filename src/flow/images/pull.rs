@@ -37,9 +37,9 @@ pub fn pull(
 ) -> anyhow::Result<Pulled> {
     watch(Event::Step(format!("Looking at {reference}")));
     let known = |digest: &oci_spec::image::Digest| known_config(store, digest.as_ref());
-    let mut source = fetch::open_knowing(reference, options, &known)?;
+    let source = fetch::open_knowing(reference, options, &known)?;
     let meta = source.image().clone();
-    let mut work = || {
+    let work = || {
         let imported = match stored_image(store, meta.manifest_digest.as_ref(), reference) {
             Ok(known) => {
                 watch(Event::Step("The image is there already".to_owned()));
@@ -47,7 +47,7 @@ pub fn pull(
                 known
             }
             // Not there, or not whole: what is sound of it is not read again.
-            Err(_) => import(source.as_mut(), store, sys, Keep::Tagged, watch)?,
+            Err(_) => import(source.as_ref(), store, sys, Keep::Tagged, watch)?,
         };
         finish(imported, store, sys, watch)
     };

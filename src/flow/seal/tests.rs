@@ -90,11 +90,11 @@ impl Bench {
 
     fn seal(&self, from: &str, to: &str) -> anyhow::Result<Sealed> {
         let (options, image) = (Options::default(), self.image_signer());
-        let mut source = fetch::open(&self.reference(from), &options)?;
+        let source = fetch::open(&self.reference(from), &options)?;
         self.with_ingredients(|uki| {
             let destination = &self.reference(to);
             let request = Request { destination, options: &options, uki, image: &image, epoch: None };
-            seal(source.as_mut(), &request, &self.sys)
+            seal(source.as_ref(), &request, &self.sys)
         })
     }
 
@@ -104,7 +104,7 @@ impl Bench {
         let (destination, signer) = (self.reference(to), owner.image_signer());
         let request =
             sign::Request { destination: &destination, options: &options, signer: &signer, trust: owner.trust() };
-        sign::anew(fetch::open(&self.reference(from), &options)?.as_mut(), &request, &self.sys)
+        sign::anew(fetch::open(&self.reference(from), &options)?.as_ref(), &request, &self.sys)
     }
 
     fn trust(&self) -> Trust {
@@ -117,8 +117,8 @@ impl Bench {
 
     /// The reasons why the image is not trusted; none if it is.
     fn verify(&self, tag: &str, trust: &Trust) -> String {
-        let mut source = fetch::open(&self.reference(tag), &Options::default()).unwrap();
-        let report = verify::image(source.as_mut(), trust, &self.sys).unwrap();
+        let source = fetch::open(&self.reference(tag), &Options::default()).unwrap();
+        let report = verify::image(source.as_ref(), trust, &self.sys).unwrap();
         report.require().err().map(|error| error.to_string()).unwrap_or_default()
     }
 }
@@ -183,14 +183,14 @@ fn the_uki_of_the_seal_and_the_one_built_alone_are_the_same() {
     let bench = Bench::new();
     bench.write_image("base", &[host("6.1")], None);
     let file = bench.temporary.path().join("host.efi");
-    let mut source = fetch::open(&bench.reference("base"), &Options::default()).unwrap();
-    let built = bench.with_ingredients(|uki| uki::build(source.as_mut(), uki, &file, &bench.sys)).unwrap();
+    let source = fetch::open(&bench.reference("base"), &Options::default()).unwrap();
+    let built = bench.with_ingredients(|uki| uki::build(source.as_ref(), uki, &file, &bench.sys)).unwrap();
     let sealed = bench.seal("base", "v1").unwrap();
     assert_eq!((built.uki_id, built.kernel, built.cmdline), (sealed.uki_id, sealed.kernel, sealed.cmdline));
     let (store, _scratch) = crate::flow::workshop::scratch_store(&bench.sys).unwrap();
-    let mut source = fetch::open(&bench.reference("v1"), &Options::default()).unwrap();
+    let source = fetch::open(&bench.reference("v1"), &Options::default()).unwrap();
     let image =
-        crate::flow::import::import(source.as_mut(), &store, &bench.sys, crate::flow::import::Keep::Tagged, &|_| ())
+        crate::flow::import::import(source.as_ref(), &store, &bench.sys, crate::flow::import::Keep::Tagged, &|_| ())
             .unwrap();
     let files = ImageFiles { tree: &image.tree, store: &store };
     let inside = crate::seal::files::Files::require(&files, "usr/lib/modules/6.1/cfs-host.efi", "").unwrap();
@@ -286,9 +286,9 @@ fn two_of_two_signers_need_two_signatures() {
     assert!(bench.verify("v1", &bench.trust()).contains("image signature"));
     let signer = second.image_signer();
     let (image, options) = (bench.reference("v1"), Options::default());
-    let mut source = fetch::open(&image, &options).unwrap();
+    let source = fetch::open(&image, &options).unwrap();
     let request = sign::Request { destination: &image, options: &options, signer: &signer, trust: bench.trust() };
-    sign::append(source.as_mut(), &request, &bench.sys).unwrap();
+    sign::append(source.as_ref(), &request, &bench.sys).unwrap();
     assert_eq!(bench.verify("v1", &bench.trust()), "");
 }
 

@@ -62,7 +62,7 @@ impl Source for InMemory {
         &self.meta
     }
 
-    fn layer(&mut self, index: usize) -> fetch::Result<LayerStream<'_>> {
+    fn layer(&self, index: usize) -> fetch::Result<LayerStream<'_>> {
         Ok(LayerStream { compression: Compression::None, reader: Box::new(self.layers[index].as_slice()) })
     }
 }
