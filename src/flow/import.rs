@@ -3,18 +3,17 @@
 //! On disk: all objects, one sync, then the names of layers, configuration, manifest and tag, one sync.
 
 mod images;
+mod layers;
 mod stored;
 mod watched;
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicU64;
 
 use anyhow::Context;
 
-use crate::fetch::{ImageMeta, LayerStream, Source};
+use crate::fetch::{ImageMeta, Source};
 use crate::image::{Node, Tree};
-use crate::import::{self, Entry};
-use crate::model::progress::{Event, LayerState};
+use crate::model::progress::Event;
 use crate::model::Digest;
 use crate::store::stream::Writer;
 use crate::store::Store;
@@ -24,7 +23,6 @@ pub use stored::{
     check_layer, check_manifest, growth, known_config, known_layers, stored_image, stored_tree, unknown_layers,
     NotStored,
 };
-use watched::{Teller, Watched};
 
 /// Content types of the streams, as composefs-rs has them.
 const CONFIG_STREAM: &[u8; 8] = b"ociconfg";
@@ -74,13 +72,6 @@ impl Imported {
     }
 }
 
-/// A layer in the store.
-struct Layer {
-    diff_id: [u8; 32],
-    stream: Digest,
-    entries: Vec<Entry>,
-}
-
 /// The name of a manifest's stream.
 pub fn manifest_stream(digest: &str) -> String {
     format!("oci-manifest-{digest}")
@@ -108,13 +99,10 @@ pub fn import(
     watch: &(dyn Fn(Event) + Sync),
 ) -> anyhow::Result<Imported> {
     let meta = source.image().clone();
-    let mut stats = Stats::default();
-    let mut layers = Vec::new();
-    let all = read_layers(source, store, sys, watch, &mut layers, &mut stats);
-    if all.is_err() && !layers.is_empty() {
-        name_layers(store, sys, &layers).context("cannot keep the layers that were fetched")?;
-    }
-    all.with_context(|| format!("cannot import {}", meta.reference))?;
+    watch(Event::Step(format!("Importing {}", meta.reference)));
+    let (layers, mut stats) =
+        layers::read(source, store, sys, watch).with_context(|| format!("cannot import {}", meta.reference))?;
+    watch(Event::Step("Merging the layers".to_owned()));
     publish(&meta, store, sys, &layers, keep).with_context(|| format!("cannot store {}", meta.reference))?;
     let tree = Tree::from_layers(layers.into_iter().map(|layer| layer.entries).collect())
         .with_context(|| format!("cannot make an image of {}", meta.reference))?;
@@ -122,54 +110,9 @@ pub fn import(
     Ok(Imported { meta, tree, stats })
 }
 
-fn read_layers(
-    source: &dyn Source,
-    store: &Store,
-    sys: &Sys,
-    watch: &(dyn Fn(Event) + Sync),
-    layers: &mut Vec<Layer>,
-    stats: &mut Stats,
-) -> anyhow::Result<()> {
-    watch(Event::Step(format!("Importing {}", source.image().reference)));
-    let diff_ids = source.image().diff_ids()?;
-    let tellers = Teller::of_all(source.image(), store, watch)?;
-    for ((index, diff_id), teller) in diff_ids.iter().enumerate().zip(&tellers) {
-        // A stream that cannot be read any more is as good as none: it is written again.
-        let known = store.stream(&layer_stream(diff_id)).ok().flatten();
-        let read_back = known.and_then(|stream| import::read_back(store, &stream, diff_id).ok().flatten().zip(known));
-        let (entries, stream) = match read_back {
-            Some(known) => known,
-            None => read_layer(source.layer(index)?, diff_id, store, sys, teller, stats)?,
-        };
-        layers.push(Layer { diff_id: *diff_id, stream, entries });
-    }
-    watch(Event::Step("Merging the layers".to_owned()));
-    Ok(())
-}
-
-fn read_layer(
-    blob: LayerStream<'_>,
-    diff_id: &[u8; 32],
-    store: &Store,
-    sys: &Sys,
-    teller: &Teller<'_>,
-    stats: &mut Stats,
-) -> anyhow::Result<(Vec<Entry>, Digest)> {
-    let fetched = AtomicU64::new(0);
-    let LayerStream { compression, reader } = blob;
-    let watched = LayerStream { compression, reader: Box::new(Watched::new(reader, &fetched, teller)) };
-    let imported = import::import(watched, diff_id, store, sys)?;
-    let bytes = fetched.into_inner();
-    teller.tell(LayerState::Done, bytes);
-    stats.bytes_fetched += bytes;
-    stats.bytes_written += imported.counts.bytes;
-    stats.objects_new += imported.counts.objects;
-    Ok((imported.entries, imported.stream))
-}
-
 /// Objects first, names last: whoever finds a name finds all that it leads to.
-fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer], keep: Keep) -> anyhow::Result<()> {
-    let key = |layer: &Layer| (format!("sha256:{}", hex::encode(layer.diff_id)), layer.stream);
+fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[layers::Layer], keep: Keep) -> anyhow::Result<()> {
+    let key = |layer: &layers::Layer| (format!("sha256:{}", hex::encode(layer.diff_id)), layer.stream);
     let mut refs: Vec<(String, Digest)> = layers.iter().map(key).collect();
     let config_digest = meta.manifest.config().digest();
     let config =
@@ -180,21 +123,13 @@ fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[Layer], keep: K
     let manifest = Document { name, kind: MANIFEST_STREAM, bytes: &meta.manifest_bytes };
     let manifest_stream = manifest.put(store, sys, &refs)?;
 
-    name_layers(store, sys, layers)?;
+    layers::name(store, sys, layers)?;
     store.name_stream(sys, &config.name, &config_at)?;
     store.name_stream(sys, &manifest.name, &manifest_stream)?;
     if keep == Keep::Tagged {
         store.tag_stream(sys, TAGS, &meta.reference.to_string(), &manifest.name)?;
     }
     Ok(store.sync(sys)?)
-}
-
-fn name_layers(store: &Store, sys: &Sys, layers: &[Layer]) -> anyhow::Result<()> {
-    store.sync(sys)?;
-    for layer in layers {
-        store.name_stream(sys, &layer_stream(&layer.diff_id), &layer.stream)?;
-    }
-    Ok(())
 }
 
 /// Manifest or configuration: a stream that is one object, and refers to what it names.

@@ -1,42 +1,56 @@
-//! A layer's blob to its tar stream, on a thread of its own: reading, decompressing and the diff ID there,
-//! splitting and writing here.
+//! A layer's blob to its tar stream: read by one thread, inflated by a second, hashed for the diff ID by a third.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use crate::fetch::{Compression, LayerStream};
+use super::parts::{Part, Parts, Pool};
+use crate::fetch::Compression;
 
-const PART: usize = 256 << 10;
-/// Parts that may wait: bounds the memory.
+/// Parts that may wait between two threads.
 pub(super) const QUEUE: usize = 8;
 
-/// Reads the blob to its end and sends its tar stream in parts; gives the stream's SHA-256.
-///
-/// When nobody takes the parts any more, the blob is still read: a wrong blob is told before what is wrong inside it.
-pub(super) fn feed(layer: LayerStream<'_>, parts: SyncSender<Vec<u8>>) -> io::Result<[u8; 32]> {
-    let mut blob = BufReader::with_capacity(PART, layer.reader);
-    let outcome = match layer.compression {
-        Compression::None => send(&mut blob, &parts),
-        Compression::Gzip => send(&mut MultiGzDecoder::new(&mut blob), &parts),
-        Compression::Zstd => {
-            zstd::stream::read::Decoder::with_buffer(&mut blob).and_then(|mut decoder| send(&mut decoder, &parts))
+/// Where parts go, and whether anybody still takes them.
+pub(super) type Outlet = SyncSender<io::Result<Part>>;
+
+/// Reads the blob to its end. Its reader checks it; what it says is handed on in place of a part.
+pub(super) fn read(mut blob: Box<dyn Read + Send + '_>, pool: &Arc<Pool>, outlet: &Outlet) {
+    loop {
+        let part = pool.fill(&mut blob);
+        let last = part.as_ref().map_or(true, |part| part.is_empty());
+        if outlet.send(part).is_err() || last {
+            return;
         }
+    }
+}
+
+/// Turns the blob into the tar stream, for all who read that.
+///
+/// When nobody splits it any more, the blob is still read: a wrong blob is told before what is wrong inside it.
+pub(super) fn inflate(
+    mut blob: Parts,
+    compression: Compression,
+    pool: &Arc<Pool>,
+    outlets: &[Outlet; 2],
+) -> io::Result<()> {
+    let outcome = match compression {
+        Compression::None => send(&mut blob, pool, outlets),
+        Compression::Gzip => send(&mut MultiGzDecoder::new(&mut blob), pool, outlets),
+        Compression::Zstd => zstd::stream::read::Decoder::with_buffer(&mut blob)
+            .and_then(|mut decoder| send(&mut decoder, pool, outlets)),
     };
     drain(&mut blob)?;
     outcome
 }
 
-fn send(stream: &mut dyn Read, parts: &SyncSender<Vec<u8>>) -> io::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
+fn send(stream: &mut dyn Read, pool: &Arc<Pool>, outlets: &[Outlet; 2]) -> io::Result<()> {
     loop {
-        let mut part = Vec::with_capacity(PART);
-        stream.take(PART as u64).read_to_end(&mut part)?;
-        hash.update(&part);
-        if part.is_empty() || parts.send(part).is_err() {
-            return Ok(hash.finalize().into());
+        let part = pool.fill(stream)?;
+        if part.is_empty() || outlets.iter().any(|outlet| outlet.send(Ok(Arc::clone(&part))).is_err()) {
+            return Ok(());
         }
     }
 }
@@ -50,42 +64,11 @@ fn drain(blob: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// The parts as one stream.
-pub(super) struct Parts {
-    queue: Receiver<Vec<u8>>,
-    part: Vec<u8>,
-    at: usize,
-}
-
-impl Parts {
-    /// Takes the receiving end.
-    pub(super) fn new(queue: Receiver<Vec<u8>>) -> Self {
-        Self { queue, part: Vec::new(), at: 0 }
-    }
-}
-
-impl Read for Parts {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&available[..length]);
-        self.consume(length);
-        Ok(length)
-    }
-}
-
-impl BufRead for Parts {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.part.len() {
-            // A closed queue is the end; why it was closed, the feeding thread tells.
-            (self.part, self.at) = (self.queue.recv().unwrap_or_default(), 0);
-        }
-        Ok(&self.part[self.at..])
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.at += length;
-    }
+/// The SHA-256 of all parts.
+pub(super) fn hash(parts: &Receiver<io::Result<Part>>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    parts.iter().flatten().for_each(|part| hash.update(&**part));
+    hash.finalize().into()
 }
 
 #[cfg(test)]
@@ -95,12 +78,16 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     fn through(compression: Compression, blob: &[u8]) -> io::Result<(Vec<u8>, [u8; 32])> {
+        let pool = &Pool::new();
         std::thread::scope(|scope| {
-            let (sender, receiver) = sync_channel(QUEUE);
-            let feeder = scope.spawn(move || feed(LayerStream { compression, reader: Box::new(blob) }, sender));
+            let [(packed, blob_parts), (one, hashed), (two, split)] = std::array::from_fn(|_| sync_channel(QUEUE));
+            scope.spawn(move || read(Box::new(blob), pool, &packed));
+            let inflater = scope.spawn(move || inflate(Parts::new(blob_parts), compression, pool, &[one, two]));
+            let hasher = scope.spawn(move || hash(&hashed));
             let mut bytes = Vec::new();
-            Parts::new(receiver).read_to_end(&mut bytes)?;
-            Ok((bytes, feeder.join().unwrap()?))
+            Parts::new(split).read_to_end(&mut bytes)?;
+            inflater.join().unwrap()?;
+            Ok((bytes, hasher.join().unwrap()))
         })
     }
 

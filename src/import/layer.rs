@@ -1,10 +1,12 @@
 //! One layer into the store: contents to objects, the rest to a splitstream; or back out of it.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::sync::mpsc::sync_channel;
+use std::sync::Arc;
 
-use super::decompress::{feed, Parts, QUEUE};
+use super::decompress::{hash, inflate, read, QUEUE};
 use super::entry::{Entry, Item};
+use super::parts::{Parts, Pool};
 use super::tar::{entries, Data, TarStream};
 use super::writers::Writers;
 use super::{Error, Fault};
@@ -16,9 +18,9 @@ use crate::sys::Sys;
 
 /// The content type of a layer's splitstream, as composefs-rs has it.
 pub const LAYER_STREAM: &[u8; 8] = b"ocilayer";
-/// Files up to this size are hashed before anything is written, so known ones cost no write; larger ones are
-/// written while they are hashed, so memory stays bounded.
-const IN_MEMORY_MAX: u64 = 1 << 20;
+/// Files up to this size are hashed before anything is written, so known ones cost no write; larger ones as well while the
+/// pool has room. The others are written while they are hashed, so memory stays bounded.
+const IN_MEMORY: u64 = 1 << 20;
 const BLOCK: u64 = 512;
 
 /// A layer that is in the store; its stream has no name yet.
@@ -50,22 +52,34 @@ impl Counts {
     }
 }
 
-/// Imports a layer; `diff_id` is the SHA-256 of its tar stream.
-pub fn import(layer: LayerStream<'_>, diff_id: &[u8; 32], store: &Store, sys: &Sys) -> Result<Layer, Error> {
+/// Imports a layer; `diff_id` is the SHA-256 of its tar stream. Its parts come out of `pool`, which other layers may use as well.
+pub fn import(
+    layer: LayerStream<'_>,
+    diff_id: &[u8; 32],
+    store: &Store,
+    sys: &Sys,
+    pool: &Arc<Pool>,
+) -> Result<Layer, Error> {
     let fail = |fault| Error { layer: format!("sha256:{}", hex::encode(diff_id)), fault };
-    let (split, written, fed) = std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let feeder = scope.spawn(move || feed(layer, sender));
+    let LayerStream { compression, reader } = layer;
+    let (split, written, inflated, found) = std::thread::scope(|scope| {
+        let [(packed, blob), (to_hash, hashed), (to_split, tar)] = std::array::from_fn(|_| sync_channel(QUEUE));
+        scope.spawn(move || read(reader, pool, &packed));
+        let inflater = scope.spawn(move || inflate(Parts::new(blob), compression, pool, &[to_hash, to_split]));
+        let hasher = scope.spawn(move || hash(&hashed));
         let writers = Writers::start(scope, store, sys);
-        // The splitter is gone, and with it the receiver, before the feeder is waited for.
-        let (split, writers) = Splitter::run(Parts::new(receiver), writers, store, sys);
-        let fed = feeder.join().unwrap_or_else(|_| Err(io::Error::other("the reading thread died")));
-        (split, writers.finish(), fed)
+        // The splitter is gone, and with it its end of the queue, before the others are waited for.
+        let (split, writers) = Splitter::run(Parts::new(tar), writers, pool, store, sys);
+        let written = writers.finish();
+        let died = || io::Error::other("a reading thread died");
+        let inflated = inflater.join().unwrap_or_else(|_| Err(died()));
+        (split, written, inflated, hasher.join().map_err(|_| died()))
     });
     // What is wrong with the blob comes before what looks wrong inside of it.
-    let found = fed.map_err(|error| fail(Fault::Read(error)))?;
+    inflated.map_err(|error| fail(Fault::Read(error)))?;
     written.map_err(fail)?;
     let layer = split.map_err(fail)?;
+    let found = found.map_err(|error| fail(Fault::Read(error)))?;
     if found != *diff_id {
         return Err(fail(Fault::DiffId { found: hex::encode(found) }));
     }
@@ -90,19 +104,24 @@ struct Splitter<'a> {
     tar: Parts,
     writers: Writers<'a>,
     writer: Writer,
-    store: &'a Store,
-    sys: &'a Sys,
+    pool: &'a Arc<Pool>,
     counts: Counts,
 }
 
 impl<'a> Splitter<'a> {
     /// The writers come back: what they were given is not written before they are waited for.
-    fn run(tar: Parts, writers: Writers<'a>, store: &'a Store, sys: &'a Sys) -> (Result<Layer, Fault>, Writers<'a>) {
+    fn run(
+        tar: Parts,
+        writers: Writers<'a>,
+        pool: &'a Arc<Pool>,
+        store: &Store,
+        sys: &Sys,
+    ) -> (Result<Layer, Fault>, Writers<'a>) {
         let writer = match Writer::new(LAYER_STREAM) {
             Ok(writer) => writer,
             Err(error) => return (Err(error.into()), writers),
         };
-        let mut splitter = Self { tar, writers, writer, store, sys, counts: Counts::default() };
+        let mut splitter = Self { tar, writers, writer, pool, counts: Counts::default() };
         let split = entries(&mut splitter).and_then(|entries| splitter.trailer().map(|()| entries));
         let Self { writers, writer, mut counts, .. } = splitter;
         let stored = split.and_then(|entries| Ok((entries, store.put_bytes(sys, &writer.finish()?)?)));
@@ -134,31 +153,20 @@ impl<'a> Splitter<'a> {
     }
 
     fn object(&mut self, size: u64) -> Result<Digest, Fault> {
-        let stored = if size <= IN_MEMORY_MAX {
-            let bytes = exactly(&mut self.tar, size)?;
-            self.writers.put(bytes)?
-        } else {
-            self.large_object(size)?
+        let room = match size {
+            ..=IN_MEMORY => Some(None),
+            _ => self.pool.reserve(size).map(Some),
+        };
+        let stored = match room {
+            Some(room) => {
+                let content = self.tar.content(size, room)?.ok_or(Fault::Truncated)?;
+                self.writers.put(content, self.tar.number)?
+            }
+            None => self.writers.put_stream(&mut self.tar, size)?,
         };
         self.counts.add(&stored);
         self.writer.object(stored.digest, size)?;
         Ok(stored.digest)
-    }
-
-    fn large_object(&mut self, size: u64) -> Result<Stored, Fault> {
-        let mut incoming = self.store.incoming(self.sys)?;
-        let mut left = size;
-        while left > 0 {
-            let bytes = self.tar.fill_buf()?;
-            let length = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            if length == 0 {
-                return Err(Fault::Truncated);
-            }
-            incoming.write_all(&bytes[..length]).map_err(Fault::Write)?;
-            self.tar.consume(length);
-            left -= length as u64;
-        }
-        Ok(incoming.finish(self.store, self.sys)?)
     }
 }
 

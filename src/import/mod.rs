@@ -1,15 +1,17 @@
-//! Layers to objects and entries: decompress, check the diff ID, split the tar stream.
+//! Layers to objects and entries: read ► inflate ► hash for the diff ID, and split ► write, each on threads of its own.
 //!
 //! Takes a layer's blob; gives its entries, and writes file contents as objects and a splitstream. Never interprets whiteouts.
 
 mod decompress;
 mod entry;
 mod layer;
+mod parts;
 mod tar;
 mod writers;
 
 pub use entry::{Entry, Item, Metadata};
 pub use layer::{import, read_back, Counts, Layer, LAYER_STREAM};
+pub use parts::Pool;
 
 use std::io;
 

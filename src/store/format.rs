@@ -60,7 +60,7 @@ impl Store {
         })?;
         check(&file, &bytes)?;
         let lock = share(path)?;
-        Ok(Self { path: path.to_owned(), lock, counter: Default::default() })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// Opens a repository, or creates an empty one in an existing or new directory.

@@ -22,7 +22,6 @@ pub use tags::Tag;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 
 use crate::model::Digest;
 use crate::sys::Sys;
@@ -33,8 +32,6 @@ pub struct Store {
     path: PathBuf,
     /// The directory, held with a shared lock.
     lock: File,
-    /// Tells temporary files of this process apart.
-    counter: AtomicU64,
 }
 
 /// Why the store refuses.

@@ -3,12 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use super::verity::Hasher;
 use super::{Error, Result, Store};
 use crate::model::Digest;
-use crate::sys::{NewFile, Sys};
+use crate::sys::{parent, Sys, Unnamed};
+
+const OBJECTS: &str = "objects";
 
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Stored {
 /// An object being received: its name is known at the end.
 #[derive(Debug)]
 pub struct Incoming {
-    file: NewFile,
+    file: Unnamed,
     hasher: Hasher,
     size: u64,
 }
@@ -48,8 +49,7 @@ impl Incoming {
         let (digest, size) = (self.hasher.finish(), self.size);
         let new = !store.has(&digest, size);
         if new {
-            let target = store.object_target(&digest, sys)?;
-            self.file.place(sys, &target)?;
+            store.place(sys, self.file, &digest)?;
         }
         Ok(Stored { digest, size, new })
     }
@@ -93,40 +93,57 @@ impl Store {
 
     /// Starts an object of unknown name.
     pub fn incoming(&self, sys: &Sys) -> Result<Incoming> {
-        let number = self.counter.fetch_add(1, Ordering::Relaxed);
-        let file = sys.new_file(&self.path.join(format!("objects/incoming-{number}")), 0o644)?;
-        Ok(Incoming { file, hasher: Hasher::default(), size: 0 })
+        Ok(Incoming { file: self.new_object(sys, None)?, hasher: Hasher::default(), size: 0 })
     }
 
     /// Stores bytes that are in memory; nothing is written if the object is there.
     pub fn put_bytes(&self, sys: &Sys, bytes: &[u8]) -> Result<Stored> {
         let (digest, size) = (Hasher::hash(bytes), bytes.len() as u64);
-        if self.has(&digest, size) {
-            return Ok(Stored { digest, size, new: false });
+        let new = !self.has(&digest, size);
+        if new {
+            self.put_hashed(sys, &digest, std::iter::once(bytes))?;
         }
-        self.put_hashed(sys, &digest, bytes)?;
-        Ok(Stored { digest, size, new: true })
+        Ok(Stored { digest, size, new })
     }
 
     /// Stores bytes whose digest the caller has just computed, and which are not there.
-    pub(crate) fn put_hashed(&self, sys: &Sys, digest: &Digest, bytes: &[u8]) -> Result<()> {
-        let mut file = self.incoming(sys)?.file;
-        let path = file.path().to_owned();
-        file.write_all(bytes).map_err(|source| Error::Write { path, source })?;
-        Ok(file.place(sys, &self.object_target(digest, sys)?)?)
+    pub(crate) fn put_hashed<'b>(
+        &self,
+        sys: &Sys,
+        digest: &Digest,
+        bytes: impl Iterator<Item = &'b [u8]>,
+    ) -> Result<()> {
+        let mut file = self.new_object(sys, Some(digest))?;
+        for part in bytes {
+            file.write_all(part).map_err(|source| Error::Write { path: self.object_file(digest), source })?;
+        }
+        self.place(sys, file, digest)
+    }
+
+    /// Starts an object; in the folder that it will be in, if its name is known: file systems keep what lies together near.
+    pub(crate) fn new_object(&self, sys: &Sys, digest: Option<&Digest>) -> Result<Unnamed> {
+        let objects = self.path.join(OBJECTS);
+        let file = match digest {
+            Some(digest) => {
+                let target = self.object_file(digest);
+                let folder = parent(&target);
+                sys.create_dir(folder, 0o755)?;
+                sys.unnamed_file(folder, &objects, 0o644)
+            }
+            None => sys.unnamed_file(&objects, &objects, 0o644),
+        };
+        Ok(file?)
+    }
+
+    /// Gives an object its name.
+    pub(crate) fn place(&self, sys: &Sys, file: Unnamed, digest: &Digest) -> Result<()> {
+        let target = self.object_file(digest);
+        sys.create_dir(parent(&target), 0o755)?;
+        Ok(file.place(sys, &target)?)
     }
 
     pub(super) fn object_file(&self, digest: &Digest) -> PathBuf {
         self.path.join(digest.object_path())
-    }
-
-    /// Where a new object goes; makes its folder.
-    fn object_target(&self, digest: &Digest, sys: &Sys) -> Result<PathBuf> {
-        let target = self.object_file(digest);
-        if let Some(folder) = target.parent() {
-            sys.create_dir(folder, 0o755)?;
-        }
-        Ok(target)
     }
 }
 

@@ -11,6 +11,7 @@ mod files;
 mod kernel;
 mod limited;
 mod tree;
+mod unnamed;
 
 pub use command::Output;
 pub use composefs::{Composefs, Verity};
@@ -19,6 +20,7 @@ pub use files::{parent, NewFile};
 pub use kernel::{Detached, Locked};
 pub use limited::Ended;
 pub use tree::ScratchDir;
+pub use unnamed::Unnamed;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

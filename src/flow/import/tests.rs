@@ -2,6 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::flow::testing::stored::InMemory;
+use crate::model::progress::LayerState;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,194 @@
+//! The layers of an image into a store, several at once.
+//!
+//! On disk: a layer's name follows its objects, one sync between them. Layers get their names after each 64 MiB, and when another
+//! one fails: what is complete is not fetched again.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+
+use super::watched::{Teller, Watched};
+use super::{layer_stream, Stats};
+use crate::fetch::{LayerStream, Source};
+use crate::import::{self, Counts, Entry, Pool};
+use crate::model::progress::{Event, LayerState};
+use crate::model::Digest;
+use crate::store::Store;
+use crate::sys::Sys;
+
+/// So many layers are read at once, if there are so many.
+const AT_ONCE: usize = 4;
+/// New bytes that wait for a name before the layers that they belong to get theirs.
+const NAME_AFTER: u64 = 64 << 20;
+
+/// A layer in the store.
+#[derive(Clone)]
+pub(super) struct Layer {
+    pub diff_id: [u8; 32],
+    pub stream: Digest,
+    pub entries: Vec<Entry>,
+}
+
+/// Brings all layers into the store, from the base up.
+pub(super) fn read(
+    source: &dyn Source,
+    store: &Store,
+    sys: &Sys,
+    watch: &(dyn Fn(Event) + Sync),
+) -> anyhow::Result<(Vec<Layer>, Stats)> {
+    let diff_ids = source.image().diff_ids()?;
+    let tellers = Teller::of_all(source.image(), store, watch)?;
+    let layers: Vec<_> = diff_ids.iter().map(|diff_id| known(store, diff_id)).collect();
+    let first = |index: &usize| !diff_ids[..*index].contains(&diff_ids[*index]);
+    let missing: Vec<_> = (0..layers.len()).filter(|index| layers[*index].is_none() && first(index)).collect();
+    let work = Work {
+        source,
+        store,
+        sys,
+        tellers: &tellers,
+        diff_ids: &diff_ids,
+        pool: Pool::new(),
+        missing: &missing,
+        next: AtomicUsize::new(0),
+        failed: AtomicBool::new(false),
+        state: Mutex::new(State::new(layers, missing.len())),
+    };
+    let state = work.run();
+    let complete = |index: &usize| state.layers[*index].as_ref();
+    if let Some(failure) = state.failure {
+        if !state.unnamed.is_empty() {
+            name(store, sys, state.unnamed.iter().filter_map(complete))
+                .context("cannot keep the layers that were fetched")?;
+        }
+        return Err(failure);
+    }
+    // A layer may be in an image twice.
+    let same = |index: usize| diff_ids.iter().position(|diff_id| *diff_id == diff_ids[index]);
+    let all = (0..diff_ids.len()).filter_map(|index| complete(&index).or_else(|| complete(&same(index)?)).cloned());
+    Ok((all.collect(), state.stats))
+}
+
+/// Makes the objects of layers durable, then gives the layers their names.
+pub(super) fn name<'l>(store: &Store, sys: &Sys, layers: impl IntoIterator<Item = &'l Layer>) -> anyhow::Result<()> {
+    store.sync(sys)?;
+    for layer in layers {
+        store.name_stream(sys, &layer_stream(&layer.diff_id), &layer.stream)?;
+    }
+    Ok(())
+}
+
+/// A layer that was imported before. A stream that cannot be read any more is as good as none: it is written again.
+fn known(store: &Store, diff_id: &[u8; 32]) -> Option<Layer> {
+    let stream = store.stream(&layer_stream(diff_id)).ok().flatten()?;
+    let entries = import::read_back(store, &stream, diff_id).ok().flatten()?;
+    Some(Layer { diff_id: *diff_id, stream, entries })
+}
+
+/// What the threads share.
+struct Work<'a> {
+    source: &'a dyn Source,
+    store: &'a Store,
+    sys: &'a Sys,
+    tellers: &'a [Teller<'a>],
+    diff_ids: &'a [[u8; 32]],
+    pool: Arc<Pool>,
+    missing: &'a [usize],
+    next: AtomicUsize,
+    failed: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// From the base up.
+    layers: Vec<Option<Layer>>,
+    left: usize,
+    /// Layers that are complete and have no name yet, and their new bytes.
+    unnamed: Vec<usize>,
+    bytes: u64,
+    stats: Stats,
+    /// The first one; the others follow from it.
+    failure: Option<anyhow::Error>,
+}
+
+impl State {
+    fn new(layers: Vec<Option<Layer>>, left: usize) -> Self {
+        Self { layers, left, unnamed: Vec::new(), bytes: 0, stats: Stats::default(), failure: None }
+    }
+}
+
+impl Work<'_> {
+    fn run(self) -> State {
+        std::thread::scope(|scope| {
+            for _ in 0..self.missing.len().min(AT_ONCE) {
+                scope.spawn(|| self.some_layers());
+            }
+        });
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One after the other, until none is left or one fails.
+    fn some_layers(&self) {
+        while let Some(index) = self.missing.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = match self.failed.load(Ordering::Relaxed) {
+                true => return,
+                false => self.one_layer(*index),
+            };
+            if let Err(error) = outcome {
+                self.state().failure.get_or_insert(error);
+                self.failed.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn one_layer(&self, index: usize) -> anyhow::Result<()> {
+        let (diff_id, teller, fetched) = (&self.diff_ids[index], &self.tellers[index], AtomicU64::new(0));
+        let LayerStream { compression, reader } = self.source.layer(index)?;
+        let reader = Stoppable { reader: Watched::new(reader, &fetched, teller), stop: &self.failed };
+        let blob = LayerStream { compression, reader: Box::new(reader) };
+        let imported = import::import(blob, diff_id, self.store, self.sys, &self.pool)?;
+        let bytes = fetched.into_inner();
+        teller.tell(LayerState::Done, bytes);
+        let layer = Layer { diff_id: *diff_id, stream: imported.stream, entries: imported.entries };
+        self.complete(index, layer, bytes, imported.counts)
+    }
+
+    fn complete(&self, index: usize, layer: Layer, fetched: u64, counts: Counts) -> anyhow::Result<()> {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.layers[index] = Some(layer);
+        state.unnamed.push(index);
+        state.left -= 1;
+        state.bytes += counts.bytes;
+        state.stats.bytes_fetched += fetched;
+        state.stats.bytes_written += counts.bytes;
+        state.stats.objects_new += counts.objects;
+        // After the last one, the caller names them all.
+        if state.bytes >= NAME_AFTER && state.left > 0 {
+            state.bytes = 0;
+            let unnamed = std::mem::take(&mut state.unnamed);
+            name(self.store, self.sys, unnamed.iter().filter_map(|index| state.layers[*index].as_ref()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A blob that is not read on when another layer has failed.
+struct Stoppable<'a> {
+    reader: Watched<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("another layer failed")),
+            false => self.reader.read(buffer),
+        }
+    }
+}
