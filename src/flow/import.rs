@@ -13,7 +13,7 @@ use anyhow::Context;
 
 use crate::fetch::{ImageMeta, LayerStream, Source};
 use crate::image::{Node, Tree};
-use crate::import::{self, Entry};
+use crate::import::{self, Budget, Entry};
 use crate::model::progress::{Event, LayerState};
 use crate::model::Digest;
 use crate::store::stream::Writer;
@@ -132,6 +132,7 @@ fn read_layers(
 ) -> anyhow::Result<()> {
     watch(Event::Step(format!("Importing {}", source.image().reference)));
     let diff_ids = source.image().diff_ids()?;
+    let budget = Budget::new(source.limits());
     let tellers = Teller::of_all(source.image(), store, watch)?;
     for ((index, diff_id), teller) in diff_ids.iter().enumerate().zip(&tellers) {
         // A stream that cannot be read any more is as good as none: it is written again.
@@ -139,7 +140,7 @@ fn read_layers(
         let read_back = known.and_then(|stream| import::read_back(store, &stream, diff_id).ok().flatten().zip(known));
         let (entries, stream) = match read_back {
             Some(known) => known,
-            None => read_layer(source.layer(index)?, diff_id, store, sys, teller, stats)?,
+            None => read_layer(source.layer(index)?, diff_id, store, sys, (&budget, teller), stats)?,
         };
         layers.push(Layer { diff_id: *diff_id, stream, entries });
     }
@@ -152,13 +153,13 @@ fn read_layer(
     diff_id: &[u8; 32],
     store: &Store,
     sys: &Sys,
-    teller: &Teller<'_>,
+    (budget, teller): (&Budget, &Teller<'_>),
     stats: &mut Stats,
 ) -> anyhow::Result<(Vec<Entry>, Digest)> {
     let fetched = AtomicU64::new(0);
     let LayerStream { compression, reader } = blob;
     let watched = LayerStream { compression, reader: Box::new(Watched::new(reader, &fetched, teller)) };
-    let imported = import::import(watched, diff_id, store, sys)?;
+    let imported = import::import(watched, diff_id, store, sys, budget)?;
     let bytes = fetched.into_inner();
     teller.tell(LayerState::Done, bytes);
     stats.bytes_fetched += bytes;

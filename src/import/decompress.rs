@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use super::budget::Growth;
 use crate::fetch::{Compression, LayerStream};
 
 const PART: usize = 256 << 10;
@@ -16,24 +17,38 @@ pub(super) const QUEUE: usize = 8;
 /// Reads the blob to its end and sends its tar stream in parts; gives the stream's SHA-256.
 ///
 /// When nobody takes the parts any more, the blob is still read: a wrong blob is told before what is wrong inside it.
-pub(super) fn feed(layer: LayerStream<'_>, parts: SyncSender<Vec<u8>>) -> io::Result<[u8; 32]> {
-    let mut blob = BufReader::with_capacity(PART, layer.reader);
+pub(super) fn feed(layer: LayerStream<'_>, parts: SyncSender<Vec<u8>>, growth: &Growth) -> io::Result<[u8; 32]> {
+    let mut blob = BufReader::with_capacity(PART, Packed { blob: layer.reader, growth });
     let outcome = match layer.compression {
-        Compression::None => send(&mut blob, &parts),
-        Compression::Gzip => send(&mut MultiGzDecoder::new(&mut blob), &parts),
-        Compression::Zstd => {
-            zstd::stream::read::Decoder::with_buffer(&mut blob).and_then(|mut decoder| send(&mut decoder, &parts))
-        }
+        Compression::None => send(&mut blob, &parts, growth),
+        Compression::Gzip => send(&mut MultiGzDecoder::new(&mut blob), &parts, growth),
+        Compression::Zstd => zstd::stream::read::Decoder::with_buffer(&mut blob)
+            .and_then(|mut decoder| send(&mut decoder, &parts, growth)),
     };
     drain(&mut blob)?;
     outcome
 }
 
-fn send(stream: &mut dyn Read, parts: &SyncSender<Vec<u8>>) -> io::Result<[u8; 32]> {
+/// Counts what is read of the blob.
+struct Packed<'a, R> {
+    blob: R,
+    growth: &'a Growth,
+}
+
+impl<R: Read> Read for Packed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.blob.read(buffer)?;
+        self.growth.packed(length as u64);
+        Ok(length)
+    }
+}
+
+fn send(stream: &mut dyn Read, parts: &SyncSender<Vec<u8>>, growth: &Growth) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     loop {
         let mut part = Vec::with_capacity(PART);
         stream.take(PART as u64).read_to_end(&mut part)?;
+        growth.unpacked(part.len() as u64).map_err(io::Error::other)?;
         hash.update(&part);
         if part.is_empty() || parts.send(part).is_err() {
             return Ok(hash.finalize().into());
@@ -97,7 +112,10 @@ mod tests {
     fn through(compression: Compression, blob: &[u8]) -> io::Result<(Vec<u8>, [u8; 32])> {
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(QUEUE);
-            let feeder = scope.spawn(move || feed(LayerStream { compression, reader: Box::new(blob) }, sender));
+            let feeder = scope.spawn(move || {
+                let growth = crate::import::Budget::default().growth();
+                feed(LayerStream { compression, reader: Box::new(blob) }, sender, &growth)
+            });
             let mut bytes = Vec::new();
             Parts::new(receiver).read_to_end(&mut bytes)?;
             Ok((bytes, feeder.join().unwrap()?))

@@ -3,14 +3,17 @@
 use std::io::{self, BufRead, Read, Write};
 use std::sync::mpsc::sync_channel;
 
+use super::budget::{Budget, Growth};
 use super::decompress::{feed, Parts, QUEUE};
 use super::entry::{Entry, Item};
-use super::tar::{entries, Data, TarStream};
+use super::expand::{self, Expanded};
+use super::tar::{entries, Data, Map, TarStream, INLINE_MAX};
 use super::writers::Writers;
 use super::{Error, Fault};
 use crate::fetch::LayerStream;
+use crate::model::limits::Limits;
 use crate::model::Digest;
-use crate::store::stream::{Body, Writer};
+use crate::store::stream::{Body, Reader, Writer};
 use crate::store::{Store, Stored};
 use crate::sys::Sys;
 
@@ -51,19 +54,26 @@ impl Counts {
 }
 
 /// Imports a layer; `diff_id` is the SHA-256 of its tar stream.
-pub fn import(layer: LayerStream<'_>, diff_id: &[u8; 32], store: &Store, sys: &Sys) -> Result<Layer, Error> {
+pub fn import(
+    layer: LayerStream<'_>,
+    diff_id: &[u8; 32],
+    store: &Store,
+    sys: &Sys,
+    budget: &Budget,
+) -> Result<Layer, Error> {
     let fail = |fault| Error { layer: format!("sha256:{}", hex::encode(diff_id)), fault };
+    let growth = &budget.growth();
     let (split, written, fed) = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(QUEUE);
-        let feeder = scope.spawn(move || feed(layer, sender));
+        let feeder = scope.spawn(move || feed(layer, sender, growth));
         let writers = Writers::start(scope, store, sys);
         // The splitter is gone, and with it the receiver, before the feeder is waited for.
-        let (split, writers) = Splitter::run(Parts::new(receiver), writers, store, sys);
+        let (split, writers) = Splitter::run(Parts::new(receiver), writers, store, sys, (budget, growth));
         let fed = feeder.join().unwrap_or_else(|_| Err(io::Error::other("the reading thread died")));
         (split, writers.finish(), fed)
     });
     // What is wrong with the blob comes before what looks wrong inside of it.
-    let found = fed.map_err(|error| fail(Fault::Read(error)))?;
+    let found = fed.map_err(|error| fail(error.into()))?;
     written.map_err(fail)?;
     let layer = split.map_err(fail)?;
     if found != *diff_id {
@@ -77,7 +87,9 @@ pub fn read_back(store: &Store, stream: &Digest, diff_id: &[u8; 32]) -> Result<O
     let fail = |fault| Error { layer: format!("sha256:{}", hex::encode(diff_id)), fault };
     let reader = store.read_stream(stream, LAYER_STREAM).map_err(|error| fail(error.into()))?;
     let body = reader.body().map_err(|error| fail(error.into()))?;
-    let entries = entries(&mut Split(body)).map_err(fail)?;
+    let sparse = expand::stored(&reader, store).map_err(fail)?;
+    let sparse = sparse.as_ref().map(Reader::body).transpose().map_err(|error| fail(error.into()))?;
+    let entries = entries(&mut Split { body, sparse }, &Budget::new(Limits::none())).map_err(fail)?;
     let complete = entries.iter().all(|entry| match &entry.item {
         Item::Object { digest, size } => store.has(digest, *size),
         _ => true,
@@ -92,20 +104,32 @@ struct Splitter<'a> {
     writer: Writer,
     store: &'a Store,
     sys: &'a Sys,
+    growth: &'a Growth,
+    expanded: Expanded,
     counts: Counts,
 }
 
 impl<'a> Splitter<'a> {
     /// The writers come back: what they were given is not written before they are waited for.
-    fn run(tar: Parts, writers: Writers<'a>, store: &'a Store, sys: &'a Sys) -> (Result<Layer, Fault>, Writers<'a>) {
+    fn run(
+        tar: Parts,
+        writers: Writers<'a>,
+        store: &'a Store,
+        sys: &'a Sys,
+        (budget, growth): (&Budget, &'a Growth),
+    ) -> (Result<Layer, Fault>, Writers<'a>) {
         let writer = match Writer::new(LAYER_STREAM) {
             Ok(writer) => writer,
             Err(error) => return (Err(error.into()), writers),
         };
-        let mut splitter = Self { tar, writers, writer, store, sys, counts: Counts::default() };
-        let split = entries(&mut splitter).and_then(|entries| splitter.trailer().map(|()| entries));
-        let Self { writers, writer, mut counts, .. } = splitter;
-        let stored = split.and_then(|entries| Ok((entries, store.put_bytes(sys, &writer.finish()?)?)));
+        let (expanded, counts) = Default::default();
+        let mut splitter = Self { tar, writers, writer, store, sys, growth, expanded, counts };
+        let split = entries(&mut splitter, budget).and_then(|entries| splitter.trailer(budget).map(|()| entries));
+        let Self { writers, mut writer, expanded, mut counts, .. } = splitter;
+        let stored = split.and_then(|entries| {
+            expanded.name(&mut writer, store, sys)?;
+            Ok((entries, store.put_bytes(sys, &writer.finish()?)?))
+        });
         let layer = stored.map(|(entries, stored)| {
             counts.add(&stored);
             Layer { stream: stored.digest, entries, counts }
@@ -113,13 +137,18 @@ impl<'a> Splitter<'a> {
         (layer, writers)
     }
 
-    /// What follows the end marker: part of the diff ID, of no other meaning.
-    fn trailer(&mut self) -> Result<(), Fault> {
+    /// What follows the end marker: part of the diff ID, of no other meaning; zeros, but for a little.
+    fn trailer(&mut self, budget: &Budget) -> Result<(), Fault> {
+        let mut odd = 0;
         loop {
             let rest = self.tar.fill_buf()?;
             let length = rest.len();
             if length == 0 {
                 return Ok(());
+            }
+            if rest.iter().any(|byte| *byte != 0) {
+                odd += length as u64;
+                budget.header(odd)?;
             }
             self.writer.inline(rest);
             self.writer.flush()?;
@@ -143,6 +172,25 @@ impl<'a> Splitter<'a> {
         self.counts.add(&stored);
         self.writer.object(stored.digest, size)?;
         Ok(stored.digest)
+    }
+
+    /// The packed data as any file's, and the file with its holes beside it.
+    fn sparse_object(&mut self, map: &Map) -> Result<Stored, Fault> {
+        let packed = map.packed();
+        if packed > IN_MEMORY_MAX {
+            let digest = self.object(packed)?;
+            return expand::store(map, self.store.object(&digest)?, self.growth, self.store, self.sys);
+        }
+        let bytes = exactly(&mut self.tar, packed)?;
+        let whole = expand::store(map, &bytes[..], self.growth, self.store, self.sys)?;
+        if packed > INLINE_MAX {
+            let stored = self.writers.put(bytes)?;
+            self.counts.add(&stored);
+            self.writer.object(stored.digest, packed)?;
+        } else {
+            self.writer.inline(&bytes);
+        }
+        Ok(whole)
     }
 
     fn large_object(&mut self, size: u64) -> Result<Stored, Fault> {
@@ -183,6 +231,18 @@ impl TarStream for Splitter<'_> {
         self.inline(padding)?;
         Ok(Data::Inline(bytes))
     }
+
+    fn sparse(&mut self, map: &Map, object: bool) -> Result<Data, Fault> {
+        if !object {
+            let Data::Inline(packed) = self.data(map.packed(), false)? else { return Err(Fault::Truncated) };
+            return Ok(Data::Inline(map.expanded(&packed)?));
+        }
+        let stored = self.sparse_object(map)?;
+        self.inline(map.packed().wrapping_neg() % BLOCK)?;
+        self.counts.add(&stored);
+        self.expanded.add(&stored)?;
+        Ok(Data::Object(stored.digest))
+    }
 }
 
 fn exactly(tar: &mut Parts, size: u64) -> Result<Vec<u8>, Fault> {
@@ -195,35 +255,51 @@ fn exactly(tar: &mut Parts, size: u64) -> Result<Vec<u8>, Fault> {
 }
 
 /// A tar stream that lies in the store.
-struct Split<'a>(Body<'a>);
+struct Split<'a> {
+    body: Body<'a>,
+    /// The objects of its sparse files.
+    sparse: Option<Body<'a>>,
+}
 
 impl TarStream for Split<'_> {
     fn header(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        self.0.inline(buffer)
+        self.body.inline(buffer)
     }
 
     fn data(&mut self, size: u64, object: bool) -> Result<Data, Fault> {
         let padding = size.wrapping_neg() % BLOCK;
         if object {
             let digest =
-                self.0.object()?.ok_or_else(|| Fault::Malformed("a large file is not an object".to_owned()))?;
+                self.body.object()?.ok_or_else(|| Fault::Malformed("a large file is not an object".to_owned()))?;
             self.skip(padding)?;
             return Ok(Data::Object(digest));
         }
         let size = usize::try_from(size).map_err(|_| Fault::Truncated)?;
         let mut bytes = vec![0; size];
-        if size > 0 && !self.0.inline(&mut bytes)? {
+        if size > 0 && !self.body.inline(&mut bytes)? {
             return Err(Fault::Truncated);
         }
         self.skip(padding)?;
         Ok(Data::Inline(bytes))
+    }
+
+    fn sparse(&mut self, map: &Map, object: bool) -> Result<Data, Fault> {
+        let packed = self.data(map.packed(), map.packed() > INLINE_MAX)?;
+        match (packed, &mut self.sparse) {
+            (Data::Inline(packed), _) if !object => Ok(Data::Inline(map.expanded(&packed)?)),
+            (_, Some(sparse)) => match sparse.object()? {
+                Some(digest) => Ok(Data::Object(digest)),
+                None => Err(Fault::Malformed("its contents with holes are not in the store".to_owned())),
+            },
+            _ => Err(Fault::Malformed("its contents with holes are not in the store".to_owned())),
+        }
     }
 }
 
 impl Split<'_> {
     fn skip(&mut self, padding: u64) -> Result<(), Fault> {
         let mut zeros = [0; BLOCK as usize];
-        match self.0.inline(&mut zeros[..padding as usize])? {
+        match self.body.inline(&mut zeros[..padding as usize])? {
             false if padding > 0 => Err(Fault::Truncated),
             _ => Ok(()),
         }

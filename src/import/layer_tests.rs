@@ -24,7 +24,7 @@ fn sample() -> Vec<u8> {
 
 fn run(bytes: &[u8], store: &Store, sys: &Sys) -> Result<Layer, Error> {
     let stream = LayerStream { compression: Compression::None, reader: Box::new(bytes) };
-    import(stream, &Sha256::digest(bytes).into(), store, sys)
+    import(stream, &Sha256::digest(bytes).into(), store, sys, &Budget::default())
 }
 
 fn objects(store: &Path) -> Vec<String> {
@@ -64,7 +64,7 @@ fn wrong_diff_ids_are_refused_by_both_digests() {
     let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
     let bytes = sample();
     let stream = LayerStream { compression: Compression::None, reader: Box::new(bytes.as_slice()) };
-    let error = import(stream, &[7; 32], &store, &sys).unwrap_err().to_string();
+    let error = import(stream, &[7; 32], &store, &sys, &Budget::default()).unwrap_err().to_string();
     assert!(error.contains(&"07".repeat(32)) && error.contains(&hex::encode(Sha256::digest(&bytes))), "{error}");
 }
 
