@@ -115,9 +115,10 @@ pub fn import(
         name_layers(store, sys, &layers).context("cannot keep the layers that were fetched")?;
     }
     all.with_context(|| format!("cannot import {}", meta.reference))?;
+    // What makes no image gets no names.
+    let entries = layers.iter_mut().map(|layer| std::mem::take(&mut layer.entries)).collect();
+    let tree = Tree::from_layers(entries).with_context(|| format!("cannot make an image of {}", meta.reference))?;
     publish(&meta, store, sys, &layers, keep).with_context(|| format!("cannot store {}", meta.reference))?;
-    let tree = Tree::from_layers(layers.into_iter().map(|layer| layer.entries).collect())
-        .with_context(|| format!("cannot make an image of {}", meta.reference))?;
     stats.objects_total = objects(&tree);
     Ok(Imported { meta, tree, stats })
 }
