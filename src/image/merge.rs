@@ -57,9 +57,11 @@ fn apply(
     }
     if let Some(hidden) = name.strip_prefix(WHITEOUT) {
         if name != OPAQUE && (matches!(hidden, b"" | b"." | b"..") || hidden.starts_with(WHITEOUT)) {
-            return Err("it is a whiteout of nothing that a directory can hold; tools disagree about the meaning, so build \
+            return Err(
+                "it is a whiteout of nothing that a directory can hold; tools disagree about the meaning, so build \
                         the layer again"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let hides = if name == OPAQUE { folder.to_vec() } else { join(folder, hidden) };
         if brought_by(seen, &hides, name == OPAQUE) {
