@@ -11,6 +11,8 @@ mod storage;
 mod tarsplit;
 mod verified;
 
+pub use tarsplit::TarSplit;
+
 use std::io::{self, Read};
 
 use oci_spec::image::{Digest as OciDigest, ImageConfiguration, ImageManifest};

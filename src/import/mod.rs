@@ -7,12 +7,14 @@ mod decompress;
 mod entry;
 mod expand;
 mod layer;
+mod survey;
 mod tar;
 mod writers;
 
 pub use budget::Budget;
 pub use entry::{Entry, Item, Metadata};
 pub use layer::{import, read_back, Counts, Layer, LAYER_STREAM};
+pub use survey::survey;
 
 use std::io;
 
