@@ -188,6 +188,8 @@ fn records() -> Vec<Case> {
     let name = format!("SCHILY.xattr.user.{}", "n".repeat(251));
     let four: Vec<_> = (0..5).map(|at| (format!("SCHILY.xattr.user.{at}"), vec![b'v'; 60_000])).collect();
     let four: Vec<_> = four.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
+    let many: Vec<_> = (0..30_000).map(|at| format!("SCHILY.xattr.{at:05}")).collect();
+    let many: Vec<_> = many.iter().map(|key| (key.as_str(), &b"v"[..])).collect();
     let global = |key, value| tar().extended(b'g', &record(key, value)).file(b"usr/f", b"x");
     let between =
         pax(&[("path", b"usr/g")]).extended(b'x', &record("path", b"usr/h")).extended(b'g', &record("comment", b"c"));
@@ -216,6 +218,7 @@ fn records() -> Vec<Case> {
             &["extended attribute"],
         ),
         refused("attributes of 300 000 bytes", pax(&four), &["extended attributes"]),
+        accepted("thirty thousand attributes", pax(&many), "usr/f", "\"x\" of 7"),
         refused("an attribute twice", pax(&[("SCHILY.xattr.user.a", b"1"), ("SCHILY.xattr.user.a", b"2")]), &["twice"]),
         refused(
             "a capability of 5000 bytes",
@@ -391,7 +394,7 @@ fn sparse() -> Vec<Case> {
         accepted("an old map", tar().header(old(&extent(1, 1), "3")).data(b"x"), NAME, "\"\\0x\\0\" of 7"),
         accepted(
             "a map before the data",
-            lines(b"1\n8\n1\n", 513).bytes(&[b'x']).data(&[0; 511]),
+            lines(b"1\n8\n1\n", 513).bytes(b"x").data(&[0; 511]),
             NAME,
             "\"\\0\\0\\0\\0\\0\\0\\0\\0x\" of 7",
         ),

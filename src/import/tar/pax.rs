@@ -30,18 +30,12 @@ type Result<T> = std::result::Result<T, String>;
 impl Pax {
     pub(super) fn parse(data: &[u8]) -> Result<Self> {
         let mut pax = Self::default();
-        let mut total = 0;
         for record in records(data) {
             let (key, value) = record?;
             pax.record(key, value)?;
-            if key.starts_with(XATTR) {
-                total += key.len() - XATTR.len() + value.len();
-            }
         }
-        match total {
-            0..=XATTRS_MAX => Ok(pax),
-            _ => Err(format!("its extended attributes take more than {XATTRS_MAX} bytes")),
-        }
+        pax.check_xattrs()?;
+        Ok(pax)
     }
 
     fn record(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
@@ -68,11 +62,21 @@ impl Pax {
         if name.is_empty() || name.len() > XATTR_NAME_MAX || value.len() > XATTR_VALUE_MAX {
             return Err("it has an extended attribute that no file system could hold".to_owned());
         }
-        if self.xattrs.iter().any(|(known, _)| known == name) {
-            return Err(format!("its extended header says {} twice", shown(name)));
-        }
         self.xattrs.push((name.to_vec(), value.to_vec()));
         Ok(())
+    }
+
+    /// Of all together: their size, and that none comes twice.
+    fn check_xattrs(&self) -> Result<()> {
+        if self.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > XATTRS_MAX {
+            return Err(format!("its extended attributes take more than {XATTRS_MAX} bytes"));
+        }
+        let mut names: Vec<_> = self.xattrs.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("its extended header says {} twice", shown(pair[0]))),
+            None => Ok(()),
+        }
     }
 }
 
