@@ -2,13 +2,13 @@
 //!
 //! On disk: the layer's stream refers, as [`NAME`], to a stream of [`KIND`] that is these objects, in the layer's order.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use super::budget::Growth;
 use super::tar::Map;
 use super::Fault;
 use crate::store::stream::{Reader, Writer};
-use crate::store::{Store, Stored};
+use crate::store::{Incoming, Store, Stored};
 use crate::sys::Sys;
 
 const NAME: &str = "cfs-host:sparse";
@@ -17,9 +17,39 @@ const KIND: &[u8; 8] = b"cfsspars";
 /// Stores a sparse file with its holes.
 pub(super) fn store(map: &Map, packed: impl Read, growth: &Growth, store: &Store, sys: &Sys) -> Result<Stored, Fault> {
     growth.unpacked(map.size - map.packed())?;
-    let mut incoming = store.incoming(sys)?;
-    map.expand(packed, &mut incoming).map_err(Fault::Write)?;
-    Ok(incoming.finish(store, sys)?)
+    let mut whole = store.incoming(sys)?;
+    map.expand(packed, &mut whole).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Fault::Truncated,
+        _ => Fault::Write(error),
+    })?;
+    Ok(whole.finish(store, sys)?)
+}
+
+/// Stores the data as they were packed, and the file with its holes: neither is held in memory.
+pub(super) fn store_both(
+    map: &Map,
+    packed: impl Read,
+    growth: &Growth,
+    store: &Store,
+    sys: &Sys,
+) -> Result<[Stored; 2], Fault> {
+    let mut tee = Tee { from: packed, copy: store.incoming(sys)? };
+    let whole = self::store(map, &mut tee, growth, store, sys)?;
+    Ok([tee.copy.finish(store, sys)?, whole])
+}
+
+/// Copies what is read.
+struct Tee<R> {
+    from: R,
+    copy: Incoming,
+}
+
+impl<R: Read> Read for Tee<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        self.copy.write_all(&buffer[..length])?;
+        Ok(length)
+    }
 }
 
 /// Those of one layer.

@@ -176,20 +176,14 @@ impl<'a> Splitter<'a> {
 
     /// The packed data as any file's, and the file with its holes beside it.
     fn sparse_object(&mut self, map: &Map) -> Result<Stored, Fault> {
-        let packed = map.packed();
-        if packed > IN_MEMORY_MAX {
-            let digest = self.object(packed)?;
-            return expand::store(map, self.store.object(&digest)?, self.growth, self.store, self.sys);
+        let size = map.packed();
+        if size <= INLINE_MAX {
+            let bytes = self.inline(size)?;
+            return expand::store(map, &bytes[..], self.growth, self.store, self.sys);
         }
-        let bytes = exactly(&mut self.tar, packed)?;
-        let whole = expand::store(map, &bytes[..], self.growth, self.store, self.sys)?;
-        if packed > INLINE_MAX {
-            let stored = self.writers.put(bytes)?;
-            self.counts.add(&stored);
-            self.writer.object(stored.digest, packed)?;
-        } else {
-            self.writer.inline(&bytes);
-        }
+        let [packed, whole] = expand::store_both(map, &mut self.tar, self.growth, self.store, self.sys)?;
+        self.counts.add(&packed);
+        self.writer.object(packed.digest, size)?;
         Ok(whole)
     }
 
