@@ -8,6 +8,7 @@ mod fixture;
 mod cases;
 
 use std::path::Path;
+use std::process::Command;
 
 use cases::{Case, Expected};
 use cfs_host::fetch::Options;
@@ -87,6 +88,35 @@ fn judge(case: &Case) -> Result<(), String> {
         (Ok(_), Expected::Refused(_)) => Err("it was accepted".to_owned()),
         (Err(error), Expected::Tree(_)) => Err(format!("it was refused: {error:#}")),
     }
+}
+
+/// KiB of memory that the program may ask for: what it needs at rest, its threads and its queues, and no more for any layer.
+const MEMORY: u32 = 200_000;
+
+/// The real program, its memory limited. A panic, an abort or a fault of ours would be another exit code.
+fn refused_by_the_program(case: &Case) -> Result<(), String> {
+    let sandbox = tempfile::tempdir().unwrap();
+    layout(&sandbox.path().join("image"), &[base().finish(), case.tar.clone()], case.pack);
+    let limited = format!("ulimit -d {MEMORY}; exec \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_cfs-host"), "image", "pull", "--quiet"]);
+    command.arg(format!("oci:{}:v1", sandbox.path().join("image").display()));
+    command.arg("--sysroot").arg(sandbox.path().join("root"));
+    let output = command.args(case.limits.iter().flat_map(|limit| ["--limit", limit])).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        Some(3 | 6) if !told.contains("panicked") => Ok(()),
+        code => Err(format!("exit code {code:?}: {told}")),
+    }
+}
+
+#[test]
+fn every_refusal_is_an_exit_code_and_takes_little_memory() {
+    let cases = cases::all();
+    let refused = cases.iter().filter(|case| matches!(case.expected, Expected::Refused(_)));
+    let lines: Vec<_> =
+        refused.filter_map(|case| Some(format!("{}: {}", case.name, refused_by_the_program(case).err()?))).collect();
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
 }
 
 #[test]
