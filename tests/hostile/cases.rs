@@ -414,6 +414,7 @@ fn sparse() -> Vec<Case> {
         ),
         refused("a version of the future", version, &["unknown form"]),
         refused("climb by the sparse name", name, &["\"../../evil\""]),
+        refused("a sparse name alone", pax(&[("GNU.sparse.name", NAME)]), &["unknown form"]),
         refused("a sparse directory", directory, &["map of holes"]),
         refused("two maps", both, &["two maps"]),
         refused("a map before the data that has no end", lines(&vec![b'1'; 2 << 20], 2 << 20), &["--limit header=N"]),

@@ -131,7 +131,7 @@ impl Extended {
         let mut pax = self.pax.unwrap_or_default();
         let path = one_of(pax.path.take(), self.long_name)?.unwrap_or_else(|| header.name());
         let link = one_of(pax.link.take(), self.long_link)?.unwrap_or_else(|| header.link().to_vec());
-        Ok(Chain { path: pax.sparse.name.take().unwrap_or(path), link, pax, bytes: self.bytes, header })
+        Ok(Chain { path: pax.sparse.name.clone().unwrap_or(path), link, pax, bytes: self.bytes, header })
     }
 }
 

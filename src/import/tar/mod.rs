@@ -19,7 +19,7 @@ use super::Fault;
 use crate::model::Digest;
 use chain::Chain;
 pub(super) use sparse::Map;
-use sparse::{map_before_data, map_of_gnu_header, Place};
+use sparse::{map_before_data, map_of_gnu_header, Place, Sparse};
 
 /// Larger regular files are objects; the limit is part of the image format.
 pub(super) const INLINE_MAX: u64 = 64;
@@ -72,23 +72,31 @@ fn read_entry(chain: &mut Chain, stream: &mut impl TarStream, budget: &Budget) -
         Some(size) => size,
         None => chain.header.size().map_err(malformed)?,
     };
-    let kind = chain.header.kind();
-    let item = match kind {
+    let item = match chain.header.kind() {
         b'0' | b'\0' | b'7' | b'S' => file(chain, size, stream, budget)?,
-        _ if size > 0 => return Err(malformed("it is no regular file and has data; tools disagree about the meaning")),
-        b'1' => Item::HardLink(hard_link(chain, &path).map_err(malformed)?),
-        b'2' => Item::Symlink(symlink(chain).map_err(malformed)?),
-        b'3' => Item::Special { kind: libc_kind::CHAR, rdev: device(chain).map_err(malformed)? },
-        b'4' => Item::Special { kind: libc_kind::BLOCK, rdev: device(chain).map_err(malformed)? },
-        b'5' => Item::Directory,
-        b'6' => Item::Special { kind: libc_kind::FIFO, rdev: 0 },
-        _ => return Err(malformed(format!("entries of type {:?} are not supported", char::from(kind)))),
+        kind => bare(chain, kind, size, &path)?,
     };
-    if kind != b'S' && !matches!(item, Item::Inline(_) | Item::Object { .. }) && chain.pax.sparse != Default::default()
-    {
+    Ok(Entry { path, meta, item })
+}
+
+/// What has no data.
+fn bare(chain: &Chain, kind: u8, size: u64, path: &[u8]) -> Result<Item, Fault> {
+    if size > 0 {
+        return Err(malformed("it is no regular file and has data; tools disagree about the meaning"));
+    }
+    if chain.pax.sparse != Sparse::default() {
         return Err(malformed("it is no regular file and has a map of holes"));
     }
-    Ok(Entry { path, meta, item })
+    let item = match kind {
+        b'1' => hard_link(chain, path).map(Item::HardLink),
+        b'2' => symlink(chain).map(Item::Symlink),
+        b'3' => device(chain).map(|rdev| Item::Special { kind: libc_kind::CHAR, rdev }),
+        b'4' => device(chain).map(|rdev| Item::Special { kind: libc_kind::BLOCK, rdev }),
+        b'5' => Ok(Item::Directory),
+        b'6' => Ok(Item::Special { kind: libc_kind::FIFO, rdev: 0 }),
+        _ => return Err(malformed(format!("entries of type {:?} are not supported", char::from(kind)))),
+    };
+    item.map_err(malformed)
 }
 
 /// A regular file, which may be sparse.
@@ -97,7 +105,7 @@ fn file(chain: &mut Chain, stored: u64, stream: &mut impl TarStream, budget: &Bu
         return Err(malformed("it is a regular file with the name of a directory; tools disagree about the meaning"));
     }
     let place = chain.pax.sparse.place().map_err(malformed)?;
-    let map = match (chain.header.kind(), place) {
+    let (map, taken) = match (chain.header.kind(), place) {
         (b'S', None) => (map_of_gnu_header(stream, &chain.header, budget, chain.bytes)?, 0),
         (b'S', _) => return Err(malformed("it has two maps of holes")),
         (_, Some(Place::Header(map))) => (map, 0),
@@ -107,7 +115,6 @@ fn file(chain: &mut Chain, stored: u64, stream: &mut impl TarStream, budget: &Bu
             return Ok(item(stream.data(stored, stored > INLINE_MAX)?, stored));
         }
     };
-    let (map, taken) = map;
     budget.file(map.size)?;
     if map.packed().checked_add(taken) != Some(stored) {
         return Err(malformed("its map of holes does not fit its data"));
