@@ -113,7 +113,7 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         fetch::Error => Class::Config;
         store::Error, store::Error::Sys(_) | store::Error::InUse { .. } => Class::Config;
         store::Error => Class::Damage;
-        import::Error, import::Error { fault: import::Fault::Write(_) | import::Fault::Store(_), .. } => Class::Config;
+        import::Error, import::Error { fault: import::Fault::Write(_) | import::Fault::Store(_) | import::Fault::Limit(..), .. } => Class::Config;
         import::Error => Class::Damage;
         image::Error, image::Error::MissingDirectory { .. } => Class::Config;
         image::Error => Class::Damage;

@@ -71,3 +71,13 @@ fn the_demos_report_is_described() {
         assert!(demo.contains(field), "ci/demo does not write {field}");
     }
 }
+
+#[test]
+fn the_limits_of_the_page_are_those_of_the_program() {
+    use cfs_host::model::limits::{Limit, Limits};
+    let page = read("docs/layers.md");
+    for (limit, name) in Limit::ALL {
+        let row = format!("| `{name}` | {} |", Limits::default().most(limit));
+        assert!(page.contains(&row), "docs/layers.md does not have {row}");
+    }
+}

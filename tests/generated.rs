@@ -69,7 +69,7 @@ fn completions_are_those_of_the_program() {
 #[test]
 fn documented_commands_exist() {
     let mut seen = 0;
-    for page in ["README.md", "docs/guide.md", "docs/keys.md"] {
+    for page in ["README.md", "docs/guide.md", "docs/keys.md", "docs/layers.md"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
         for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("cfs-host ")) {
             let line = line.split('#').next().unwrap();

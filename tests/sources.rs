@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use cfs_host::fetch::{self, Options};
 use cfs_host::model::Digest;
+use fixture::podman::Podman;
 use fixture::{base, digests, import_into, layout, peer_digests, peer_pull, run, Layer, Pack};
 
 /// docker-registry on a port of its own, stopped when dropped.
@@ -47,35 +48,6 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// podman with a storage of its own.
-struct Podman {
-    root: String,
-    run_root: String,
-}
-
-impl Podman {
-    fn new(folder: &Path) -> Self {
-        Self { root: folder.join("storage").display().to_string(), run_root: folder.join("run").display().to_string() }
-    }
-
-    fn run(&self, arguments: &[&str]) -> String {
-        run(Command::new("podman")
-            .args(["--root", &self.root, "--runroot", &self.run_root, "--storage-driver", "overlay"])
-            .args(arguments))
-    }
-
-    fn reference(&self, name: &str) -> String {
-        format!("containers-storage:[overlay@{}+{}]{name}", self.root, self.run_root)
-    }
-}
-
-impl Drop for Podman {
-    fn drop(&mut self) {
-        // The mount that podman makes of its own folder.
-        let _ = Command::new("umount").arg("-l").arg(format!("{}/overlay", self.root)).stderr(Stdio::null()).status();
     }
 }
 

@@ -11,10 +11,13 @@ mod storage;
 mod tarsplit;
 mod verified;
 
+pub use tarsplit::TarSplit;
+
 use std::io::{self, Read};
 
 use oci_spec::image::{Digest as OciDigest, ImageConfiguration, ImageManifest};
 
+use crate::model::limits::Limits;
 use crate::model::reference::Reference;
 
 /// What a manifest and its configuration say; the bytes are those that were hashed.
@@ -60,6 +63,30 @@ pub trait Source: Send + Sync {
     fn image(&self) -> &ImageMeta;
     /// The blob of layer `index`, counted as in the manifest from the base up.
     fn layer(&self, index: usize) -> Result<LayerStream<'_>>;
+    /// How much of it may be read.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+}
+
+/// A source with limits of the user's.
+struct Limited {
+    source: Box<dyn Source>,
+    limits: Limits,
+}
+
+impl Source for Limited {
+    fn image(&self) -> &ImageMeta {
+        self.source.image()
+    }
+
+    fn layer(&self, index: usize) -> Result<LayerStream<'_>> {
+        self.source.layer(index)
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
 }
 
 /// Options of a fetch.
@@ -72,6 +99,8 @@ pub struct Options {
     pub insecure_transport: bool,
     /// Which image of an index: the OCI architecture name; the machine's own if absent.
     pub architecture: Option<String>,
+    /// How much of an image may be read.
+    pub limits: Limits,
 }
 
 /// Why an image cannot be read.
@@ -140,7 +169,7 @@ pub fn open(reference: &Reference, options: &Options) -> Result<Box<dyn Source>>
 
 /// The same; a registry is not asked for a configuration that is known.
 pub fn open_knowing(reference: &Reference, options: &Options, known: &KnownConfig<'_>) -> Result<Box<dyn Source>> {
-    Ok(match reference {
+    let source: Box<dyn Source> = match reference {
         Reference::Registry(name) => Box::new(registry::Registry::open(reference, name, options, known)?),
         Reference::OciDir { path, tag } => {
             let blobs = oci_dir::OciDir::new(path);
@@ -151,7 +180,8 @@ pub fn open_knowing(reference: &Reference, options: &Options, known: &KnownConfi
             Box::new(layout::Layout::open(reference, tag.as_deref(), options, blobs)?)
         }
         Reference::ContainersStorage(name) => Box::new(storage::Storage::open(reference, name)?),
-    })
+    };
+    Ok(Box::new(Limited { source, limits: options.limits }))
 }
 
 /// The architecture to choose from an index.

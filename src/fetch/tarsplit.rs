@@ -28,8 +28,8 @@ struct Line {
 }
 
 /// A layer of podman's storage as a tar stream.
-pub(super) struct TarSplit {
-    lines: BufReader<MultiGzDecoder<BufReader<File>>>,
+pub struct TarSplit<L> {
+    lines: L,
     diff: File,
     part: Part,
 }
@@ -39,14 +39,21 @@ enum Part {
     Contents { file: Take<File>, name: String },
 }
 
-impl TarSplit {
+impl TarSplit<BufReader<MultiGzDecoder<BufReader<File>>>> {
     /// `list` is the `.tar-split.gz`, `diff` the unpacked layer.
     pub(super) fn open(list: &Path, diff: &Path) -> io::Result<Self> {
         let open = |path: &Path| {
             File::open(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
         };
         let lines = BufReader::new(MultiGzDecoder::new(BufReader::new(open(list)?)));
-        Ok(Self { lines, diff: open(diff)?, part: Part::Bytes(Cursor::default()) })
+        Ok(Self::new(lines, open(diff)?))
+    }
+}
+
+impl<L: BufRead> TarSplit<L> {
+    /// The lines that podman kept, and the directory that it unpacked to.
+    pub fn new(lines: L, diff: File) -> Self {
+        Self { lines, diff, part: Part::Bytes(Cursor::default()) }
     }
 
     /// Goes to the next part; false at the end.
@@ -84,7 +91,7 @@ impl TarSplit {
     }
 }
 
-impl Read for TarSplit {
+impl<L: BufRead> Read for TarSplit<L> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let length = match &mut self.part {

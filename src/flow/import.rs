@@ -100,12 +100,13 @@ pub fn import(
 ) -> anyhow::Result<Imported> {
     let meta = source.image().clone();
     watch(Event::Step(format!("Importing {}", meta.reference)));
-    let (layers, mut stats) =
+    let (mut layers, mut stats) =
         layers::read(source, store, sys, watch).with_context(|| format!("cannot import {}", meta.reference))?;
     watch(Event::Step("Merging the layers".to_owned()));
+    // What makes no image gets no names.
+    let entries = layers.iter_mut().map(|layer| std::mem::take(&mut layer.entries)).collect();
+    let tree = Tree::from_layers(entries).with_context(|| format!("cannot make an image of {}", meta.reference))?;
     publish(&meta, store, sys, &layers, keep).with_context(|| format!("cannot store {}", meta.reference))?;
-    let tree = Tree::from_layers(layers.into_iter().map(|layer| layer.entries).collect())
-        .with_context(|| format!("cannot make an image of {}", meta.reference))?;
     stats.objects_total = objects(&tree);
     Ok(Imported { meta, tree, stats })
 }

@@ -63,7 +63,7 @@ pub struct Sealed {
 
 /// Seals an image. Nothing is published unless the result verifies with the code that boots it.
 pub fn seal(source: &dyn Source, request: &Request<'_>, sys: &Sys) -> anyhow::Result<Sealed> {
-    let workshop = Workshop::new(request.destination, sys)?;
+    let workshop = Workshop::new(request.destination, request.options.limits, sys)?;
     let base_meta = source.image().clone();
     let arch = uki::arch(&base_meta)?;
     let mut layers = workshop.copy_layers(source, sys)?;

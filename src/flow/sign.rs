@@ -45,7 +45,7 @@ pub struct Signed {
 /// Signs anew an image that holds its signed UKI and loader, from an earlier seal or from its Containerfile.
 /// The claims are those of the UKI's policy; nothing is published unless the result verifies.
 pub fn anew(source: &dyn Source, request: &Request<'_>, sys: &Sys) -> anyhow::Result<Signed> {
-    let workshop = Workshop::new(request.destination, sys)?;
+    let workshop = Workshop::new(request.destination, request.options.limits, sys)?;
     let base = source.image().clone();
     let layers = workshop.copy_layers(source, sys)?;
     let image = workshop.import(base, &layers, sys)?;
@@ -61,7 +61,7 @@ pub fn anew(source: &dyn Source, request: &Request<'_>, sys: &Sys) -> anyhow::Re
 /// Adds a signer to both signatures of a sealed image. What is signed is computed and verified first; the claims are
 /// those of the first signer.
 pub fn append(source: &dyn Source, request: &Request<'_>, sys: &Sys) -> anyhow::Result<Signed> {
-    let workshop = Workshop::new(request.destination, sys)?;
+    let workshop = Workshop::new(request.destination, request.options.limits, sys)?;
     let base = source.image().clone();
     let layers = workshop.copy_layers(source, sys)?;
     let named = base.manifest.layers().iter().map(|layer| layer.digest().to_string());

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::import::{import, Imported, Keep};
 use crate::fetch::{self, Compression, ImageMeta, LayerStream, Options, Source};
+use crate::model::limits::Limits;
 use crate::model::reference::Reference;
 use crate::seal::layout::Layout;
 use crate::seal::manifest::{Blob, MANIFEST_TYPE};
@@ -28,6 +29,7 @@ pub struct Workshop {
     /// The destination if it is a layout, else a scratch one.
     pub layout: Layout,
     scratch: Scratch,
+    limits: Limits,
 }
 
 /// Removed when dropped. Where others may write (`/tmp`) the name cannot be known beforehand; elsewhere the next run
@@ -58,7 +60,7 @@ impl Scratch {
 
 impl Workshop {
     /// Scratch space lies beside a destination in the file system, else where temporary files lie.
-    pub fn new(destination: &Reference, sys: &Sys) -> anyhow::Result<Self> {
+    pub fn new(destination: &Reference, limits: Limits, sys: &Sys) -> anyhow::Result<Self> {
         let scratch = Scratch::for_destination(destination, sys)
             .with_context(|| format!("cannot make a scratch directory for {destination}"))?;
         let store = Store::open_or_create(&scratch.path().join("composefs"), sys)?;
@@ -66,7 +68,7 @@ impl Workshop {
             Reference::OciDir { path, .. } => Layout::open_or_create(path, sys)?,
             _ => Layout::open_or_create(&scratch.path().join("oci"), sys)?,
         };
-        Ok(Self { store, layout, scratch })
+        Ok(Self { store, layout, scratch, limits })
     }
 
     /// Copies the source's layers into the layout. Layers that come unpacked, as all do from podman's
@@ -96,7 +98,8 @@ impl Workshop {
 
     /// Imports an image whose layers are in the layout.
     pub fn import(&self, meta: ImageMeta, layers: &[Blob], sys: &Sys) -> anyhow::Result<Imported> {
-        import(&LayoutSource { layout: &self.layout, meta, layers }, &self.store, sys, Keep::Tagged, &|_| ())
+        let source = LayoutSource { layout: &self.layout, meta, layers, limits: self.limits };
+        import(&source, &self.store, sys, Keep::Tagged, &|_| ())
     }
 
     /// Writes configuration and manifest, names the image, and takes it where it belongs.
@@ -160,11 +163,16 @@ struct LayoutSource<'a> {
     layout: &'a Layout,
     meta: ImageMeta,
     layers: &'a [Blob],
+    limits: Limits,
 }
 
 impl Source for LayoutSource<'_> {
     fn image(&self) -> &ImageMeta {
         &self.meta
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Not hashed again on the way: every layer's diff ID is verified by the import.

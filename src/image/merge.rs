@@ -56,6 +56,13 @@ fn apply(
         };
     }
     if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+        if name != OPAQUE && (matches!(hidden, b"" | b"." | b"..") || hidden.starts_with(WHITEOUT)) {
+            return Err(
+                "it is a whiteout of nothing that a directory can hold; tools disagree about the meaning, so build \
+                        the layer again"
+                    .to_owned(),
+            );
+        }
         let hides = if name == OPAQUE { folder.to_vec() } else { join(folder, hidden) };
         if brought_by(seen, &hides, name == OPAQUE) {
             return Err("the layer hides here what it has itself brought before; tools disagree about the meaning, \
@@ -153,3 +160,7 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 #[path = "merge_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "merge_model_tests.rs"]
+mod model_tests;

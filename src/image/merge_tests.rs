@@ -80,6 +80,15 @@ fn hiding_what_the_same_layer_brought_is_refused() {
 }
 
 #[test]
+fn whiteouts_that_some_tools_take_for_the_directory_itself_are_refused() {
+    for odd in [".wh.", ".wh..", ".wh...", ".wh..wh.", ".wh..wh.aufs", ".wh..wh.plnk"] {
+        let words = refused(vec![vec![dir("a"), file("a/x", "1")], vec![file(&format!("a/{odd}"), "")]]);
+        assert!(words.contains("tools disagree") && words.contains(odd), "{words}");
+    }
+    assert_eq!(merged(vec![vec![dir("a"), file("a/...", "1")], vec![file("a/.wh....", "")]]), ["a/"]);
+}
+
+#[test]
 fn types_replace_each_other_and_directories_keep_their_content() {
     let base = vec![dir("a"), file("a/x", "1"), file("b", "2"), dir("c"), file("c/y", "3")];
     let upper = vec![file("a", "now a file"), dir("b"), dir("c")];

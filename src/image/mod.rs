@@ -228,7 +228,7 @@ fn node(content: &LeafContent<Sha256HashValue>) -> Node {
         LeafContent::Regular(RegularFile::External(id, size) | RegularFile::ExternalNoVerity(id, size)) => {
             Node::Object { digest: digest(id), size: *size }
         }
-        // No layer gives one: sparse files are refused when they are imported.
+        // No layer gives one: sparse files come with their holes written out.
         LeafContent::Regular(RegularFile::Sparse(_)) => Node::Inline(Vec::new()),
         LeafContent::Symlink(target) => Node::Symlink(target.as_bytes().to_vec()),
         LeafContent::BlockDevice(rdev) | LeafContent::CharacterDevice(rdev) => {

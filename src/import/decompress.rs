@@ -7,6 +7,7 @@ use std::sync::Arc;
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use super::budget::Growth;
 use super::parts::{Part, Parts, Pool};
 use crate::fetch::Compression;
 
@@ -17,9 +18,10 @@ pub(super) const QUEUE: usize = 8;
 pub(super) type Outlet = SyncSender<io::Result<Part>>;
 
 /// Reads the blob to its end. Its reader checks it; what it says is handed on in place of a part.
-pub(super) fn read(mut blob: Box<dyn Read + Send + '_>, pool: &Arc<Pool>, outlet: &Outlet) {
+pub(super) fn read(mut blob: Box<dyn Read + Send + '_>, pool: &Arc<Pool>, outlet: &Outlet, growth: &Growth) {
     loop {
         let part = pool.fill(&mut blob);
+        growth.packed(part.as_ref().map_or(0, |part| part.len() as u64));
         let last = part.as_ref().map_or(true, |part| part.is_empty());
         if outlet.send(part).is_err() || last {
             return;
@@ -35,20 +37,22 @@ pub(super) fn inflate(
     compression: Compression,
     pool: &Arc<Pool>,
     outlets: &[Outlet; 2],
+    growth: &Growth,
 ) -> io::Result<()> {
     let outcome = match compression {
-        Compression::None => send(&mut blob, pool, outlets),
-        Compression::Gzip => send(&mut MultiGzDecoder::new(&mut blob), pool, outlets),
+        Compression::None => send(&mut blob, pool, outlets, growth),
+        Compression::Gzip => send(&mut MultiGzDecoder::new(&mut blob), pool, outlets, growth),
         Compression::Zstd => zstd::stream::read::Decoder::with_buffer(&mut blob)
-            .and_then(|mut decoder| send(&mut decoder, pool, outlets)),
+            .and_then(|mut decoder| send(&mut decoder, pool, outlets, growth)),
     };
     drain(&mut blob)?;
     outcome
 }
 
-fn send(stream: &mut dyn Read, pool: &Arc<Pool>, outlets: &[Outlet; 2]) -> io::Result<()> {
+fn send(stream: &mut dyn Read, pool: &Arc<Pool>, outlets: &[Outlet; 2], growth: &Growth) -> io::Result<()> {
     loop {
         let part = pool.fill(stream)?;
+        growth.unpacked(part.len() as u64).map_err(io::Error::other)?;
         if part.is_empty() || outlets.iter().any(|outlet| outlet.send(Ok(Arc::clone(&part))).is_err()) {
             return Ok(());
         }
@@ -78,11 +82,11 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     fn through(compression: Compression, blob: &[u8]) -> io::Result<(Vec<u8>, [u8; 32])> {
-        let pool = &Pool::new();
+        let (pool, growth) = (&Pool::new(), &crate::import::Budget::default().growth());
         std::thread::scope(|scope| {
             let [(packed, blob_parts), (one, hashed), (two, split)] = std::array::from_fn(|_| sync_channel(QUEUE));
-            scope.spawn(move || read(Box::new(blob), pool, &packed));
-            let inflater = scope.spawn(move || inflate(Parts::new(blob_parts), compression, pool, &[one, two]));
+            scope.spawn(move || read(Box::new(blob), pool, &packed, growth));
+            let inflater = scope.spawn(move || inflate(Parts::new(blob_parts), compression, pool, &[one, two], growth));
             let hasher = scope.spawn(move || hash(&hashed));
             let mut bytes = Vec::new();
             Parts::new(split).read_to_end(&mut bytes)?;

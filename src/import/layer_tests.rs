@@ -5,6 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::fetch::Compression;
+use crate::import::{read_back, Item};
+use crate::store::stream::Reader;
 use crate::sys::{Fault as SysFault, FaultPlan};
 
 fn tar_of(files: &[(&str, usize)]) -> Vec<u8> {
@@ -24,7 +26,7 @@ fn sample() -> Vec<u8> {
 
 fn run(bytes: &[u8], store: &Store, sys: &Sys) -> Result<Layer, Error> {
     let stream = LayerStream { compression: Compression::None, reader: Box::new(bytes) };
-    import(stream, &Sha256::digest(bytes).into(), store, sys, &Pool::new())
+    Importer::new(store, sys, Limits::default()).layer(stream, &Sha256::digest(bytes).into())
 }
 
 fn objects(store: &Path) -> Vec<String> {
@@ -48,6 +50,65 @@ fn what_was_imported_is_read_back_the_same() {
     assert_eq!(run(&bytes, &store, &sys).unwrap().counts, Counts::default());
 }
 
+/// A hole, a packed size, a hole.
+fn sparse(files: &[(u64, usize)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (index, (hole, packed)) in files.iter().enumerate() {
+        let (map, size) = (format!("{hole},{packed}"), (hole * 2 + *packed as u64).to_string());
+        let records = [("GNU.sparse.map", map.as_bytes()), ("GNU.sparse.size", size.as_bytes())];
+        builder.append_pax_extensions(records).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(*packed as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, format!("f{index}"), vec![7; *packed].as_slice()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn sparse_files_are_stored_with_their_holes_and_the_stream_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
+    let sizes = [(1, 2), (100, 0), (10_000, 64), (5, 65), (4096, 100_000), (7, 3_000_000), (0, 80)];
+    let bytes = sparse(&sizes);
+    let layer = run(&bytes, &store, &sys).unwrap();
+    for (entry, (hole, packed)) in layer.entries.iter().zip(sizes) {
+        let zeros = vec![0; hole as usize];
+        let whole = [&zeros[..], &vec![7; packed], &zeros].concat();
+        match &entry.item {
+            Item::Inline(found) => assert_eq!(*found, whole),
+            Item::Object { digest, size } => {
+                assert_eq!((store.read(digest).unwrap(), *size), (whole, hole * 2 + packed as u64))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let diff_id = Sha256::digest(&bytes).into();
+    assert_eq!(read_back(&store, &layer.stream, &diff_id).unwrap().unwrap(), layer.entries);
+    let reader = store.read_stream(&layer.stream, LAYER_STREAM).unwrap();
+    assert_eq!(reader.size, bytes.len() as u64);
+    assert_eq!(rebuilt(&store, &reader), bytes);
+    // Without the list of their contents the layer is to be imported again.
+    let list = reader.names.values().next().unwrap();
+    fs::remove_file(dir.path().join(list.object_path())).unwrap();
+    assert!(read_back(&store, &layer.stream, &diff_id).is_err());
+    assert_eq!(run(&bytes, &store, &sys).unwrap().entries, layer.entries);
+    assert_eq!(read_back(&store, &layer.stream, &diff_id).unwrap().unwrap(), layer.entries);
+}
+
+/// The tar stream out of a splitstream.
+fn rebuilt(store: &Store, reader: &Reader) -> Vec<u8> {
+    let (mut body, mut bytes, mut byte) = (reader.body().unwrap(), Vec::new(), [0]);
+    while bytes.len() as u64 != reader.size {
+        match body.object().unwrap() {
+            Some(digest) => bytes.extend(store.read(&digest).unwrap()),
+            None if body.inline(&mut byte).unwrap() => bytes.extend(byte),
+            None => break,
+        }
+    }
+    bytes
+}
+
 #[test]
 fn a_layer_whose_objects_were_lost_is_not_taken_as_known() {
     let dir = tempfile::tempdir().unwrap();
@@ -64,7 +125,7 @@ fn wrong_diff_ids_are_refused_by_both_digests() {
     let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
     let bytes = sample();
     let stream = LayerStream { compression: Compression::None, reader: Box::new(bytes.as_slice()) };
-    let error = import(stream, &[7; 32], &store, &sys, &Pool::new()).unwrap_err().to_string();
+    let error = Importer::new(&store, &sys, Limits::default()).layer(stream, &[7; 32]).unwrap_err().to_string();
     assert!(error.contains(&"07".repeat(32)) && error.contains(&hex::encode(Sha256::digest(&bytes))), "{error}");
 }
 
@@ -82,7 +143,7 @@ fn a_layer_cut_anywhere_is_refused_and_leaves_no_temporary_file() {
 
 #[test]
 fn whatever_step_fails_the_next_import_succeeds() {
-    let bytes = sample();
+    let bytes = [&sample()[..sample().len() - 1024], &sparse(&[(9, 100), (9, 2_000_000)])].concat();
     let steps = {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open_or_create(dir.path(), &Sys::real()).unwrap();

@@ -5,6 +5,7 @@ pub mod disk;
 pub mod etc;
 pub mod fsck;
 pub mod image;
+pub mod limits;
 pub mod progress;
 pub mod prune;
 pub mod reference;

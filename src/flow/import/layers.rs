@@ -5,14 +5,14 @@
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 
 use super::watched::{Teller, Watched};
 use super::{layer_stream, Stats};
 use crate::fetch::{LayerStream, Source};
-use crate::import::{self, Counts, Entry, Pool};
+use crate::import::{self, Counts, Entry, Importer};
 use crate::model::progress::{Event, LayerState};
 use crate::model::Digest;
 use crate::store::Store;
@@ -45,11 +45,11 @@ pub(super) fn read(
     let missing: Vec<_> = (0..layers.len()).filter(|index| layers[*index].is_none() && first(index)).collect();
     let work = Work {
         source,
+        importer: Importer::new(store, sys, source.limits()),
         store,
         sys,
         tellers: &tellers,
         diff_ids: &diff_ids,
-        pool: Pool::new(),
         missing: &missing,
         next: AtomicUsize::new(0),
         failed: AtomicBool::new(false),
@@ -89,11 +89,11 @@ fn known(store: &Store, diff_id: &[u8; 32]) -> Option<Layer> {
 /// What the threads share.
 struct Work<'a> {
     source: &'a dyn Source,
+    importer: Importer<'a>,
     store: &'a Store,
     sys: &'a Sys,
     tellers: &'a [Teller<'a>],
     diff_ids: &'a [[u8; 32]],
-    pool: Arc<Pool>,
     missing: &'a [usize],
     next: AtomicUsize,
     failed: AtomicBool,
@@ -151,7 +151,7 @@ impl Work<'_> {
         let LayerStream { compression, reader } = self.source.layer(index)?;
         let reader = Stoppable { reader: Watched::new(reader, &fetched, teller), stop: &self.failed };
         let blob = LayerStream { compression, reader: Box::new(reader) };
-        let imported = import::import(blob, diff_id, self.store, self.sys, &self.pool)?;
+        let imported = self.importer.layer(blob, diff_id)?;
         let bytes = fetched.into_inner();
         teller.tell(LayerState::Done, bytes);
         let layer = Layer { diff_id: *diff_id, stream: imported.stream, entries: imported.entries };
