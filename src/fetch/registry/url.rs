@@ -6,10 +6,11 @@ use ureq::http::Uri;
 pub(super) fn absolute(text: &str) -> Result<Uri, String> {
     let bad = |why: &str| format!("{text:?} is no address to fetch from: {why}");
     let text = text.split('#').next().unwrap_or(text);
-    let uri: Uri = text.parse().map_err(|error: ureq::http::uri::InvalidUri| bad(&error.to_string()))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+    let scheme = text.split("://").next().unwrap_or_default().to_ascii_lowercase();
+    if scheme != "http" && scheme != "https" {
         return Err(bad("it is neither https nor http"));
     }
+    let uri: Uri = text.parse().map_err(|error: ureq::http::uri::InvalidUri| bad(&error.to_string()))?;
     match uri.authority() {
         Some(authority) if authority.as_str().contains('@') => Err(bad("it has a user inside")),
         Some(authority) if !authority.host().is_empty() => Ok(uri),

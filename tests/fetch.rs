@@ -1,0 +1,475 @@
+//! What a registry may do wrong, one test for each: the image arrives all the same, or an error says what it was, and
+//! complete layers stay.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fixture;
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+use cfs_host::fault::{Class, Fault};
+use cfs_host::fetch::{self, Options, Patience};
+use cfs_host::store::Store;
+use cfs_host::sys::Sys;
+use fixture::liar::{Asked, End, Liar, Reply, Shelf};
+use fixture::{base, import_into, layout, Layer, Pack};
+use serde_json::json;
+
+/// Somewhere in the middle of the large layer.
+const MIDDLE: usize = 1_500_000;
+const IDLE: Duration = Duration::from_millis(400);
+
+/// An image of a small and a large layer, and a place for stores.
+struct Bench {
+    dir: tempfile::TempDir,
+    shelf: Shelf,
+    sizes: [usize; 2],
+    /// Digests of the layers.
+    layers: [String; 2],
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let large: Vec<u8> = (0..3_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let layers = [base().finish(), Layer::new().file("usr/lib/large", &large).finish()];
+        layout(&dir.path().join("image"), &layers, Pack::Plain);
+        let shelf = Shelf::of(&dir.path().join("image"));
+        let manifest = shelf.manifest();
+        let digest = |index: usize| manifest["layers"][index]["digest"].as_str().unwrap().to_owned();
+        Self { dir, sizes: [layers[0].len(), layers[1].len()], layers: [digest(0), digest(1)], shelf }
+    }
+
+    fn liar(&self, lie: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static) -> Liar {
+        Liar::start(self.shelf.clone(), lie)
+    }
+
+    /// A lie about the large layer alone.
+    fn about_large(&self, lie: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static) -> Liar {
+        let large = self.layers[1].clone();
+        self.liar(move |asked, honest| if asked.path.contains(&large) { lie(asked, honest) } else { honest })
+    }
+
+    /// The image arrives, whole; gives the blob bytes that it took.
+    fn arrives(&self, liar: &Liar) -> u64 {
+        let store = tempfile::tempdir_in(self.dir.path()).unwrap();
+        let image =
+            import_into(store.path(), &liar.reference(), &options()).unwrap_or_else(|error| panic!("{error:#}"));
+        assert_eq!(image.stats.bytes_fetched, (self.sizes[0] + self.sizes[1]) as u64);
+        image.stats.bytes_fetched
+    }
+
+    /// It does not, and the small layer stays: a better registry need not give it again. Gives class and words.
+    fn fails_but_keeps_the_first_layer(&self, liar: &Liar) -> (Class, String) {
+        let store = tempfile::tempdir_in(self.dir.path()).unwrap();
+        let error = import_into(store.path(), &liar.reference(), &options()).unwrap_err();
+        let fault = Fault::from(error);
+        let words = fault.to_string();
+        assert!(words.contains(&self.layers[1]) && words.contains(&liar.reference()), "{words}");
+        let kept = Store::open_or_create(store.path(), &Sys::real()).unwrap();
+        assert!(kept.tags("oci").unwrap_or_default().is_empty(), "nothing is named before all of it is there");
+        let honest = self.liar(|_, honest| honest);
+        let image = import_into(store.path(), &honest.reference(), &options()).unwrap();
+        assert_eq!(image.stats.bytes_fetched, self.sizes[1] as u64);
+        assert_eq!(honest.count(&self.layers[0]), 0);
+        (fault.class(), words)
+    }
+
+    /// Opening fails.
+    fn refused(&self, liar: &Liar, options: &Options) -> (Class, String) {
+        let error = fetch::open(&liar.reference().parse().unwrap(), options).err().expect("it must not open");
+        let fault = Fault::from(anyhow::Error::from(error));
+        (fault.class(), fault.to_string())
+    }
+}
+
+fn options() -> Options {
+    let patience = Patience { retries: 3, delay: Some(Duration::from_millis(5)), idle: IDLE };
+    Options { insecure_transport: true, patience, ..Options::default() }
+}
+
+#[test]
+fn an_honest_registry_is_asked_for_each_thing_once() {
+    let bench = Bench::new();
+    let liar = bench.liar(|_, honest| honest);
+    bench.arrives(&liar);
+    let paths: Vec<_> = liar.asked().iter().map(|asked| asked.path.clone()).collect();
+    assert_eq!(paths.len(), 4, "manifest, configuration, two layers: {paths:?}");
+    assert!(liar.asked().iter().all(|asked| asked.from.is_none() && asked.authorization.is_none()));
+}
+
+#[test]
+fn what_fails_for_a_moment_is_asked_for_again() {
+    let bench = Bench::new();
+    for status in [500, 502, 503, 504, 429] {
+        let liar = bench.liar(move |asked, honest| if asked.before < 2 { Reply::status(status) } else { honest });
+        bench.arrives(&liar);
+        assert_eq!(liar.asked().len(), 12, "{status}");
+    }
+}
+
+#[test]
+fn what_stays_broken_is_given_up_and_complete_layers_stay() {
+    let bench = Bench::new();
+    let liar = bench.about_large(|_, _| Reply::status(503));
+    let (class, words) = bench.fails_but_keeps_the_first_layer(&liar);
+    assert_eq!((class, liar.count(&bench.layers[1])), (Class::Network, 4));
+    assert!(words.contains("503") && words.contains("4 attempts"), "{words}");
+}
+
+#[test]
+fn a_registry_that_asks_for_time_gets_it() {
+    let bench = Bench::new();
+    let busy = || Reply::status(429).with("Retry-After", "1");
+    let liar = bench.about_large(move |asked, honest| if asked.before == 0 { busy() } else { honest });
+    let started = Instant::now();
+    bench.arrives(&liar);
+    assert!(started.elapsed() > Duration::from_secs(1));
+}
+
+#[test]
+fn a_connection_that_breaks_is_taken_up_at_the_byte_where_it_broke() {
+    let bench = Bench::new();
+    for end in [End::Cut(MIDDLE), End::Reset(MIDDLE), End::Stall(MIDDLE, 3 * IDLE)] {
+        let liar = bench.about_large(move |asked, honest| if asked.before == 0 { honest.ending(end) } else { honest });
+        bench.arrives(&liar);
+        let from: Vec<_> = liar.asked().iter().filter_map(|asked| asked.from).collect();
+        // What a reset leaves unread in the kernel is lost.
+        assert!(from.len() == 1 && (1..=MIDDLE).contains(&from[0]), "{from:?}");
+        assert!(matches!(end, End::Reset(_)) || from[0] == MIDDLE, "{from:?}");
+    }
+}
+
+#[test]
+fn a_connection_may_break_often_as_long_as_something_comes() {
+    let bench = Bench::new();
+    // Every megabyte or so, which is more often than it may fail in a row.
+    let liar = Liar::start(bench.shelf.clone(), |asked, honest| {
+        let large = honest.body.len() > 2_000_000 || asked.from.is_some();
+        if large {
+            honest.ending(End::Cut(1_100_000))
+        } else {
+            honest
+        }
+    });
+    let strict = Options { patience: Patience { retries: 1, ..options().patience }, ..options() };
+    let image = import_into(&bench.dir.path().join("s"), &liar.reference(), &strict).unwrap();
+    assert_eq!(image.stats.bytes_fetched, (bench.sizes[0] + bench.sizes[1]) as u64);
+}
+
+#[test]
+fn a_registry_without_ranges_is_read_anew_and_what_came_twice_is_counted() {
+    let bench = Bench::new();
+    let (large, shelf) = (bench.layers[1].clone(), bench.shelf.clone());
+    let liar = bench.about_large(move |asked, honest| match asked.before {
+        0 => honest.ending(End::Cut(MIDDLE)),
+        _ => Reply { body: shelf.bytes(&large).to_vec(), ..Reply::status(200) },
+    });
+    bench.arrives(&liar);
+    let source = fetch::open(&liar.reference().parse().unwrap(), &options()).unwrap();
+    assert_eq!(source.bytes_again(), 0);
+    let liar = bench.about_large(move |asked, honest| {
+        if asked.from.is_some() {
+            Reply { status: 200, ..honest }
+        } else {
+            honest.ending(End::Cut(MIDDLE))
+        }
+    });
+    // The rest as if it were the whole: it is too short.
+    let (class, words) = bench.fails_but_keeps_the_first_layer(&liar);
+    assert!(class == Class::Network && words.contains("attempts"), "{words}");
+}
+
+#[test]
+fn bytes_that_came_twice_are_in_the_report() {
+    let bench = Bench::new();
+    let (large, shelf) = (bench.layers[1].clone(), bench.shelf.clone());
+    let liar = bench.about_large(move |asked, honest| match asked.before {
+        0 => honest.ending(End::Cut(MIDDLE)),
+        _ => Reply { body: shelf.bytes(&large).to_vec(), ..Reply::status(200) },
+    });
+    let lab = fixture::stores::Lab::new();
+    let pull = ["image", "pull", "--insecure-transport", "--retry-delay", "5ms", &liar.reference()];
+    let pulled = lab.json("store", &pull);
+    assert_eq!(pulled["bytesFetched"], bench.sizes[0] + bench.sizes[1] + MIDDLE);
+}
+
+#[test]
+fn a_part_that_was_not_asked_for_is_not_taken() {
+    let bench = Bench::new();
+    let liar = bench.about_large(|asked, honest| match asked.from {
+        None => honest.ending(End::Cut(MIDDLE)),
+        Some(_) => honest.with("Content-Range", "bytes 7-9/3000000"),
+    });
+    let (class, words) = bench.fails_but_keeps_the_first_layer(&liar);
+    assert!(class == Class::Damage && words.contains("bytes 7-9"), "{words}");
+}
+
+#[test]
+fn silence_is_a_time_out() {
+    let bench = Bench::new();
+    let liar = bench.about_large(|_, honest| honest.ending(End::Stall(0, 4 * IDLE)));
+    let started = Instant::now();
+    let (class, words) = bench.fails_but_keeps_the_first_layer(&liar);
+    assert!(class == Class::Network && words.contains("nothing came for 400ms"), "{words}");
+    assert!(started.elapsed() < 40 * IDLE);
+}
+
+#[test]
+fn wrong_bytes_are_refused_with_the_layers_name() {
+    let bench = Bench::new();
+    let wrong = |change: fn(&mut Vec<u8>)| {
+        bench.about_large(move |asked, mut honest| {
+            if asked.from.is_none() {
+                change(&mut honest.body);
+            }
+            honest
+        })
+    };
+    for (liar, why) in
+        [(wrong(|body| body[MIDDLE] ^= 1), "digest"), (wrong(|body| body.push(0)), "longer than the manifest says")]
+    {
+        let (class, words) = bench.fails_but_keeps_the_first_layer(&liar);
+        assert!(class == Class::Damage && words.contains(why), "{why}: {words}");
+    }
+}
+
+#[test]
+fn a_blob_that_is_shorter_than_its_manifest_says_is_cut_off() {
+    let bench = Bench::new();
+    let liar = bench.about_large(|asked, mut honest| match asked.from {
+        None => {
+            honest.body.truncate(MIDDLE);
+            honest
+        }
+        Some(_) => Reply::status(416),
+    });
+    let (_, words) = bench.fails_but_keeps_the_first_layer(&liar);
+    assert!(words.contains("416"), "{words}");
+}
+
+#[test]
+fn a_manifest_that_lies_about_sizes_is_found_out() {
+    let bench = Bench::new();
+    let manifest = bench.shelf.manifest();
+    for (size, why) in [(bench.sizes[1] as u64 - 1, "longer"), (u64::MAX / 4, "416"), (0, "longer")] {
+        let (mut manifest, mut shelf) = (manifest.clone(), bench.shelf.clone());
+        manifest["layers"][1]["size"] = json!(size);
+        shelf.tag(&manifest);
+        let (_, words) = bench.fails_but_keeps_the_first_layer(&Liar::start(shelf, |_, honest| honest));
+        assert!(words.contains(why), "{size}: {words}");
+    }
+}
+
+#[test]
+fn what_is_no_manifest_is_refused() {
+    let bench = Bench::new();
+    let manifest = |lie: fn(Reply) -> Reply| {
+        bench.liar(move |asked, honest| if asked.path.contains("/manifests/") { lie(honest) } else { honest })
+    };
+    for (liar, why) in [
+        (manifest(|honest| honest.with("Content-Type", "text/html")), "text/html"),
+        (manifest(|honest| honest.with("Content-Type", "application/vnd.oci.image.index.v1+json")), "its type"),
+        (manifest(|honest| Reply { body: b"<html>".to_vec(), ..honest }), "no manifest"),
+        (manifest(|honest| Reply { body: vec![b' '; 5 << 20], ..honest }), "larger than"),
+    ] {
+        let (class, words) = bench.refused(&liar, &options());
+        assert!(class == Class::Damage && words.contains(why), "{why}: {words}");
+    }
+    let cut = manifest(|honest| honest.ending(End::Cut(20)));
+    assert_eq!(bench.refused(&cut, &options()).0, Class::Network);
+}
+
+#[test]
+fn by_a_digest_nothing_else_is_taken() {
+    let bench = Bench::new();
+    let liar = bench.liar(|asked, mut honest| {
+        if asked.path.contains("/manifests/") {
+            honest.body.push(b'\n');
+        }
+        honest
+    });
+    let mut shelf = bench.shelf.clone();
+    let digest = shelf.tag(&bench.shelf.manifest());
+    let reference = format!("docker://{}/host@{digest}", liar.address);
+    let error = fetch::open(&reference.parse().unwrap(), &options()).err().unwrap().to_string();
+    assert!(error.contains(&digest) && error.contains("it has the digest"), "{error}");
+    let honest = Liar::start(shelf, |_, honest| honest);
+    let reference = format!("docker://{}/host:other@{digest}", honest.address);
+    let image = fetch::open(&reference.parse().unwrap(), &options()).unwrap();
+    assert_eq!(image.image().manifest_digest.as_ref(), digest);
+}
+
+#[test]
+fn an_index_leads_to_the_platform_and_what_it_carries_itself_is_not_asked_for() {
+    let bench = Bench::new();
+    let mut shelf = bench.shelf.clone();
+    let mut manifest = shelf.manifest();
+    let config = manifest["config"]["digest"].as_str().unwrap().to_owned();
+    manifest["config"]["data"] = json!(STANDARD.encode(shelf.bytes(&config)));
+    manifest["layers"][0]["data"] = json!(STANDARD.encode(shelf.bytes(&bench.layers[0])));
+    let digest = shelf.tag(&manifest);
+    let entry = |architecture: &str, digest: &str| {
+        json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": manifest.to_string().len(),
+               "platform": {"os": "linux", "architecture": architecture}})
+    };
+    let mut mine = entry("amd64", &digest);
+    mine["data"] = json!(STANDARD.encode(manifest.to_string()));
+    let other = entry("arm64", &format!("sha256:{}", "07".repeat(32)));
+    shelf.tag(&json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [other, mine]}));
+    let liar = Liar::start(shelf, |_, honest| honest);
+    let options = Options { architecture: Some("amd64".to_owned()), ..options() };
+    import_into(&bench.dir.path().join("store"), &liar.reference(), &options).unwrap();
+    let paths: Vec<_> = liar.asked().iter().map(|asked| asked.path.clone()).collect();
+    assert_eq!(paths, ["/v2/host/manifests/v1".to_owned(), format!("/v2/host/blobs/{}", bench.layers[1])]);
+    let wanted = Options { architecture: Some("riscv64".to_owned()), ..options };
+    assert!(bench.refused(&liar, &wanted).1.contains("linux/arm64, linux/amd64"));
+}
+
+#[test]
+fn a_layer_that_is_not_distributed_comes_from_where_its_descriptor_says() {
+    let bench = Bench::new();
+    let elsewhere = bench.liar(|_, honest| honest);
+    let (mut shelf, mut manifest) = (bench.shelf.clone(), bench.shelf.manifest());
+    let layer = &mut manifest["layers"][1];
+    layer["mediaType"] = json!("application/vnd.oci.image.layer.nondistributable.v1.tar");
+    let place = |name: &str| format!("http://{}/any/{name}", elsewhere.address);
+    layer["urls"] = json!([place("gone"), place(&bench.layers[1])]);
+    shelf.tag(&manifest);
+    let liar = Liar::start(shelf, |_, honest| honest);
+    bench.arrives(&liar);
+    assert_eq!((liar.count(&bench.layers[1]), elsewhere.count("/any/")), (0, 2));
+}
+
+#[test]
+fn a_redirect_is_followed_but_credentials_stay_behind() {
+    let bench = Bench::new();
+    let storage = bench.liar(|_, honest| honest);
+    let to = storage.address.clone();
+    let file = bench.dir.path().join("auth.json");
+    let liar = bench.liar(move |asked, honest| match &asked.authorization {
+        None => Reply::status(401).with("WWW-Authenticate", "Basic realm=\"r\""),
+        Some(_) if asked.path.contains("/blobs/") => {
+            Reply::status(307).with("Location", &format!("http://{to}{}", asked.path))
+        }
+        Some(_) => honest,
+    });
+    let auths = json!({"auths": {&liar.address: {"auth": STANDARD.encode("user:secret")}}});
+    std::fs::write(&file, auths.to_string()).unwrap();
+    let options = Options { authfile: Some(file), ..options() };
+    import_into(&bench.dir.path().join("store"), &liar.reference(), &options).unwrap();
+    assert_eq!(storage.count("/blobs/"), 3);
+    assert!(storage.asked().iter().all(|asked| asked.authorization.is_none()));
+}
+
+#[test]
+fn redirects_that_lead_in_a_circle_or_out_of_http_are_refused() {
+    let bench = Bench::new();
+    for (location, why) in
+        [("/v2/", "without an end"), ("file:///etc/passwd", "neither https nor http"), ("http://u:p@x/", "user")]
+    {
+        let liar = bench.about_large(move |asked, _| {
+            let location = if location == "/v2/" { asked.path.clone() } else { location.to_owned() };
+            Reply::status(302).with("Location", &location)
+        });
+        let (class, words) = bench.fails_but_keeps_the_first_layer(&liar);
+        assert!(class == Class::Network && words.contains(why), "{words}");
+        assert!(liar.count(&bench.layers[1]) <= 11, "it is not tried again");
+    }
+}
+
+/// A registry that wants a token, good for so many requests, from a token server that wants a user.
+fn with_tokens(bench: &Bench, good_for: usize) -> Liar {
+    let given = Arc::new(std::sync::Mutex::new((0, 0)));
+    bench.liar(move |asked, honest| {
+        let mut given = given.lock().unwrap();
+        if asked.path.starts_with("/token?") {
+            assert!(asked.path.contains("scope=repository%3Ahost%3Apull") && asked.path.contains("service=s"));
+            if asked.authorization != Some(format!("Basic {}", STANDARD.encode("user:secret"))) {
+                return Reply::status(401);
+            }
+            *given = (given.0 + 1, 0);
+            return Reply::json(&json!({"token": format!("t{}", given.0), "expires_in": 60}));
+        }
+        let sent = asked.authorization == Some(format!("Bearer t{}", given.0));
+        if sent && given.1 < good_for {
+            given.1 += 1;
+            return honest;
+        }
+        let challenge =
+            format!("Bearer realm=\"http://{}/token\",service=\"s\",scope=\"repository:host:pull\"", asked.host);
+        Reply::status(401).with("WWW-Authenticate", &challenge)
+    })
+}
+
+fn authfile(bench: &Bench, liar: &Liar, user: &str) -> Options {
+    let file = bench.dir.path().join("auth.json");
+    let auths = json!({"auths": {format!("{}/host", liar.address): {"auth": STANDARD.encode(user)}}});
+    std::fs::write(&file, auths.to_string()).unwrap();
+    Options { authfile: Some(file), ..options() }
+}
+
+#[test]
+fn a_token_is_fetched_once_and_anew_when_it_has_ended() {
+    let bench = Bench::new();
+    for (good_for, tokens) in [(99, 1), (1, 4)] {
+        let liar = with_tokens(&bench, good_for);
+        let options = authfile(&bench, &liar, "user:secret");
+        let store = tempfile::tempdir_in(bench.dir.path()).unwrap();
+        import_into(store.path(), &liar.reference(), &options).unwrap();
+        assert_eq!(liar.count("/token?"), tokens);
+    }
+}
+
+#[test]
+fn who_is_not_let_in_is_told_which_credentials_were_tried() {
+    let bench = Bench::new();
+    let liar = with_tokens(&bench, 99);
+    let (class, words) = bench.refused(&liar, &authfile(&bench, &liar, "user:wrong"));
+    assert!(
+        class == Class::Network && words.contains("with the credentials in") && words.contains("auth.json"),
+        "{words}"
+    );
+    assert_eq!(liar.count("/token?"), 1, "it is not tried again");
+    let (_, words) = bench.refused(&liar, &options());
+    assert!(words.contains("there are no credentials for 127.0.0.1") && words.contains("podman login"), "{words}");
+    assert!(words.contains("/.docker/config.json") && words.contains("/etc/ostree/auth.json"), "{words}");
+    for status in [401, 403, 404] {
+        let liar = bench.liar(move |_, _| Reply::status(status));
+        let (class, words) = bench.refused(&liar, &options());
+        assert!(class == Class::Network && words.contains("/etc/ostree/auth.json"), "{words}");
+    }
+}
+
+#[test]
+fn layers_are_read_from_several_threads_at_once() {
+    let bench = Bench::new();
+    let liar = bench.liar(|_, honest| Reply { chunked: true, ..honest });
+    let source = fetch::open(&liar.reference().parse().unwrap(), &options()).unwrap();
+    let read = |index: usize| {
+        let mut bytes = Vec::new();
+        source.layer(index).unwrap().reader.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..8).map(|index| scope.spawn(move || (index % 2, read(index % 2)))).collect();
+        for thread in running {
+            let (index, bytes) = thread.join().unwrap();
+            assert_eq!(bytes, bench.shelf.bytes(&bench.layers[index]));
+        }
+    });
+}
+
+#[test]
+fn nobody_there_is_a_matter_of_the_network() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let reference = format!("docker://{free}/host:v1").parse().unwrap();
+    let error = fetch::open(&reference, &options()).err().unwrap().to_string();
+    assert!(
+        error.contains("refused") && error.contains("check the network") && error.contains("4 attempts"),
+        "{error}"
+    );
+}
