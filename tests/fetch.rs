@@ -284,6 +284,36 @@ fn what_is_no_manifest_is_refused() {
 }
 
 #[test]
+fn heads_without_an_end_and_answers_that_are_no_http_are_refused() {
+    let bench = Bench::new();
+    let endless = bench.about_large(|_, honest| honest.with("X-Long", &"x".repeat(300_000)));
+    let (class, words) = bench.fails_but_keeps_the_first_layer(&endless);
+    assert!(class == Class::Network && words.contains("header"), "{words}");
+    let odd = bench.about_large(|_, honest| Reply { status: 9, ..honest });
+    assert_eq!(bench.fails_but_keeps_the_first_layer(&odd).0, Class::Network);
+}
+
+#[test]
+fn dockers_own_types_are_taken_too() {
+    let bench = Bench::new();
+    let (mut shelf, mut manifest) = (bench.shelf.clone(), bench.shelf.manifest());
+    manifest["mediaType"] = json!("application/vnd.docker.distribution.manifest.v2+json");
+    manifest["config"]["mediaType"] = json!("application/vnd.docker.container.image.v1+json");
+    for layer in manifest["layers"].as_array_mut().unwrap() {
+        layer["mediaType"] = json!("application/vnd.docker.image.rootfs.diff.tar");
+    }
+    let digest = shelf.tag(&manifest);
+    let entry = json!({"mediaType": manifest["mediaType"], "digest": digest, "size": manifest.to_string().len(),
+                       "platform": {"os": "linux", "architecture": "amd64"}});
+    let list = "application/vnd.docker.distribution.manifest.list.v2+json";
+    shelf.tag(&json!({"schemaVersion": 2, "mediaType": list, "manifests": [entry]}));
+    let liar = Liar::start(shelf, |_, honest| honest);
+    let options = Options { architecture: Some("amd64".to_owned()), ..options() };
+    import_into(&bench.dir.path().join("store"), &liar.reference(), &options).unwrap();
+    assert_eq!(liar.count("/manifests/"), 2);
+}
+
+#[test]
 fn by_a_digest_nothing_else_is_taken() {
     let bench = Bench::new();
     let liar = bench.liar(|asked, mut honest| {

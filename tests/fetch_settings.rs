@@ -107,6 +107,8 @@ fn a_private_authority_and_a_password_are_what_a_real_registry_asks_for() {
     assert!(words.contains(&empty) && !words.contains(".docker"), "{words}");
     let (_, words) = user.refused(&[&name], &[("REGISTRY_AUTH_FILE", &empty)]);
     assert!(words.contains(&empty) && !words.contains(".docker"), "{words}");
+    let (code, words) = user.refused(&["--authfile", "/none.json", &name], &[]);
+    assert!(code == 3 && words.contains("/none.json"), "{words}");
     // No certificate is needed where none is looked at.
     fs::remove_dir_all(user.lab.path("home/.config/containers/certs.d")).unwrap();
     assert!(user.pull(&["--insecure-transport", &name], &[]).status.success());
@@ -147,6 +149,11 @@ fn a_credential_helper_is_asked_for_the_host() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (code, words) = user.refused(&[&name], &[]);
     assert!(code == 3 && words.contains("docker-credential-test"), "{words}");
+    // A helper for all registries is missing: without it, as without a login.
+    user.file("auth.json", r#"{"credsStore": "test"}"#);
+    let (code, words) = user.refused(&[&name], &[]);
+    assert!(code == 4 && words.contains("auth.json (docker-credential-test: "), "{words}");
+    assert!(user.pull(&[&name], &[("PATH", &path)]).status.success());
 }
 
 #[test]

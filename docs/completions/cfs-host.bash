@@ -927,7 +927,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__diff)
-            opts="-h --sysroot --authfile --insecure-transport --arch --json --help"
+            opts="-h --sysroot --authfile --insecure-transport --arch --retry --retry-delay --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -942,6 +942,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -953,7 +961,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__digest)
-            opts="-h --bootable --sysroot --authfile --insecure-transport --arch --json --help"
+            opts="-h --bootable --sysroot --authfile --insecure-transport --arch --retry --retry-delay --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -968,6 +976,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1119,7 +1135,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__inspect)
-            opts="-h --stored --sysroot --authfile --insecure-transport --arch --json --help"
+            opts="-h --stored --sysroot --authfile --insecure-transport --arch --retry --retry-delay --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1134,6 +1150,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1181,7 +1205,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__pull)
-            opts="-q -h --sysroot --authfile --insecure-transport --arch --quiet --progress-fd --json --help"
+            opts="-q -h --sysroot --authfile --insecure-transport --arch --retry --retry-delay --quiet --progress-fd --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1196,6 +1220,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1229,7 +1261,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__verify)
-            opts="-h --stored --sysroot --authfile --insecure-transport --arch --json --keys --policy --help"
+            opts="-h --stored --sysroot --authfile --insecure-transport --arch --retry --retry-delay --json --keys --policy --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1244,6 +1276,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1319,7 +1359,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__install__subcmd__to__subcmd__disk)
-            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --authfile --insecure-transport --arch --json --help"
+            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --authfile --insecure-transport --arch --retry --retry-delay --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1362,6 +1402,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1723,7 +1771,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__seal)
-            opts="-h --keys --policy --karg --module --init --sb-sign-command --sb-certificate --epoch --image-sign-command --image-certificate --authfile --insecure-transport --arch --json --help"
+            opts="-h --keys --policy --karg --module --init --sb-sign-command --sb-certificate --epoch --image-sign-command --image-certificate --authfile --insecure-transport --arch --retry --retry-delay --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1777,6 +1825,14 @@ _cfs__host() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1785,7 +1841,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__sign)
-            opts="-h --append --signer --image-sign-command --image-certificate --keys --policy --authfile --insecure-transport --arch --json --help"
+            opts="-h --append --signer --image-sign-command --image-certificate --keys --policy --authfile --insecure-transport --arch --retry --retry-delay --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1816,6 +1872,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1853,7 +1917,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__switch)
-            opts="-h --transport --retain --enforce-container-sigpolicy --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --root --help"
+            opts="-h --transport --retain --enforce-container-sigpolicy --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --retry --retry-delay --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1872,6 +1936,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1901,7 +1973,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__uki__subcmd__build)
-            opts="-o -h --output --keys --policy --karg --module --init --sb-sign-command --sb-certificate --authfile --insecure-transport --arch --json --help"
+            opts="-o -h --output --keys --policy --karg --module --init --sb-sign-command --sb-certificate --authfile --insecure-transport --arch --retry --retry-delay --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1948,6 +2020,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2033,7 +2113,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__upgrade)
-            opts="-h --check --download-only --from-downloaded --tag --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --root --help"
+            opts="-h --check --download-only --from-downloaded --tag --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --retry --retry-delay --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2052,6 +2132,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -61,32 +61,46 @@ struct Answer {
 /// What a file says to a name.
 enum Found {
     Secret(Secret),
-    /// The helper's name.
-    Helper(String),
+    /// A program, for this host or for all.
+    Helper {
+        name: String,
+        common: bool,
+    },
 }
 
 impl Credentials {
     /// Looks through the files; `authfile` is `--authfile`.
     pub(super) fn find(places: &Places, authfile: Option<&PathBuf>, name: &Name) -> Result<Self> {
-        let files = authfile.map_or_else(|| places.credentials(), |file| vec![file.clone()]);
+        let named = authfile.or(places.auth_file.as_ref());
+        let files = named.map_or_else(|| places.credentials(), |file| vec![file.clone()]);
+        let mut looked = Vec::new();
         for file in &files {
-            let Some(text) = read(file)? else { continue };
-            let found = find_in(&text, name).map_err(|why| unusable(file, why))?;
-            for found in found {
+            let text = match read(file)? {
+                Some(text) => text,
+                None if named.is_some() => return Err(unusable(file, "there is no such file".to_owned())),
+                None => String::from("{}"),
+            };
+            let mut note = String::new();
+            for found in find_in(&text, name).map_err(|why| unusable(file, why))? {
                 let (secret, from) = match found {
                     Found::Secret(secret) => (Some(secret), String::new()),
-                    Found::Helper(helper) => {
-                        let secret = ask(&helper, &name.host).map_err(|why| unusable(file, why))?;
-                        (secret, format!(" by docker-credential-{helper}"))
-                    }
+                    Found::Helper { name: helper, common } => match ask(&helper, &name.host) {
+                        Ok(secret) => (secret, format!(" by docker-credential-{helper}")),
+                        // Many registries need no login: a helper for all of them is not worth a failure.
+                        Err(why) if common => {
+                            note = format!(" ({why})");
+                            (None, String::new())
+                        }
+                        Err(why) => return Err(unusable(file, why)),
+                    },
                 };
                 if secret.is_some() {
                     return Ok(Self { secret, told: format!("with the credentials in {}{from}", file.display()) });
                 }
             }
+            looked.push(format!("{}{note}", file.display()));
         }
-        let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-        let told = format!("there are no credentials for {} in {}", name.host, files.join(", "));
+        let told = format!("there are no credentials for {} in {}", name.host, looked.join(", "));
         Ok(Self { secret: None, told })
     }
 }
@@ -94,7 +108,8 @@ impl Credentials {
 /// In the order in which they count: the host's own helper, the longest name that covers the image, the common helper.
 fn find_in(text: &str, name: &Name) -> std::result::Result<Vec<Found>, String> {
     let file: AuthFile = serde_json::from_str(text).map_err(|error| format!("it is no credentials file ({error})"))?;
-    let mut found: Vec<Found> = file.cred_helpers.get(&name.host).cloned().map(Found::Helper).into_iter().collect();
+    let helper = |name: &String, common| Found::Helper { name: name.clone(), common };
+    let mut found: Vec<Found> = file.cred_helpers.get(&name.host).map(|name| helper(name, false)).into_iter().collect();
     for key in keys(name) {
         let fits = |written: &&String| plain(written) == key;
         let Some(entry) = file.auths.get(&key).or_else(|| Some(&file.auths[file.auths.keys().find(fits)?])) else {
@@ -110,7 +125,7 @@ fn find_in(text: &str, name: &Name) -> std::result::Result<Vec<Found>, String> {
             found.push(Found::Secret(Secret::Basic(STANDARD.encode(&secret[..end]))));
         }
     }
-    found.extend(Some(file.creds_store).filter(|helper| !helper.is_empty()).map(Found::Helper));
+    found.extend(Some(&file.creds_store).filter(|name| !name.is_empty()).map(|name| helper(name, true)));
     Ok(found)
 }
 
@@ -189,7 +204,7 @@ mod tests {
         let tell = |found| match found {
             Found::Secret(Secret::Basic(text)) => decode(&text),
             Found::Secret(Secret::Refresh(token)) => format!("refresh {token}"),
-            Found::Helper(helper) => format!("helper {helper}"),
+            Found::Helper { name, .. } => format!("helper {name}"),
         };
         find_in(text, &Name::parse(name).unwrap()).unwrap().into_iter().map(tell).collect()
     }

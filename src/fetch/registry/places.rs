@@ -49,9 +49,6 @@ impl Places {
 
     /// Credentials, in the order in which they are looked for: podman's, Docker's, bootc's.
     pub(super) fn credentials(&self) -> Vec<PathBuf> {
-        if let Some(file) = &self.auth_file {
-            return vec![file.clone()];
-        }
         let user = rustix::process::geteuid().as_raw();
         let runtime = match &self.runtime {
             Some(folder) => folder.join("containers"),
@@ -159,7 +156,5 @@ mod tests {
                 "/usr/lib/ostree/auth.json"
             ]
         );
-        let named = Places { auth_file: Some("/x".into()), ..places };
-        assert_eq!(named.credentials(), [PathBuf::from("/x")]);
     }
 }
