@@ -5,91 +5,16 @@
 mod fixture;
 
 use std::io::Read;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use cfs_host::fault::{Class, Fault};
+use cfs_host::fault::Class;
 use cfs_host::fetch::{self, Options, Patience};
-use cfs_host::store::Store;
-use cfs_host::sys::Sys;
-use fixture::liar::{Asked, End, Liar, Reply, Shelf};
-use fixture::{base, import_into, layout, Layer, Pack};
+use fixture::bench::{options, Bench, IDLE, MIDDLE};
+use fixture::import_into;
+use fixture::liar::{End, Liar, Reply};
 use serde_json::json;
-
-/// Somewhere in the middle of the large layer.
-const MIDDLE: usize = 1_500_000;
-const IDLE: Duration = Duration::from_millis(400);
-
-/// An image of a small and a large layer, and a place for stores.
-struct Bench {
-    dir: tempfile::TempDir,
-    shelf: Shelf,
-    sizes: [usize; 2],
-    /// Digests of the layers.
-    layers: [String; 2],
-}
-
-impl Bench {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let large: Vec<u8> = (0..3_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        let layers = [base().finish(), Layer::new().file("usr/lib/large", &large).finish()];
-        layout(&dir.path().join("image"), &layers, Pack::Plain);
-        let shelf = Shelf::of(&dir.path().join("image"));
-        let manifest = shelf.manifest();
-        let digest = |index: usize| manifest["layers"][index]["digest"].as_str().unwrap().to_owned();
-        Self { dir, sizes: [layers[0].len(), layers[1].len()], layers: [digest(0), digest(1)], shelf }
-    }
-
-    fn liar(&self, lie: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static) -> Liar {
-        Liar::start(self.shelf.clone(), lie)
-    }
-
-    /// A lie about the large layer alone.
-    fn about_large(&self, lie: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static) -> Liar {
-        let large = self.layers[1].clone();
-        self.liar(move |asked, honest| if asked.path.contains(&large) { lie(asked, honest) } else { honest })
-    }
-
-    /// The image arrives, whole; gives the blob bytes that it took.
-    fn arrives(&self, liar: &Liar) -> u64 {
-        let store = tempfile::tempdir_in(self.dir.path()).unwrap();
-        let image =
-            import_into(store.path(), &liar.reference(), &options()).unwrap_or_else(|error| panic!("{error:#}"));
-        assert_eq!(image.stats.bytes_fetched, (self.sizes[0] + self.sizes[1]) as u64);
-        image.stats.bytes_fetched
-    }
-
-    /// It does not, and the small layer stays: a better registry need not give it again. Gives class and words.
-    fn fails_but_keeps_the_first_layer(&self, liar: &Liar) -> (Class, String) {
-        let store = tempfile::tempdir_in(self.dir.path()).unwrap();
-        let error = import_into(store.path(), &liar.reference(), &options()).unwrap_err();
-        let fault = Fault::from(error);
-        let words = fault.to_string();
-        assert!(words.contains(&self.layers[1]) && words.contains(&liar.reference()), "{words}");
-        let kept = Store::open_or_create(store.path(), &Sys::real()).unwrap();
-        assert!(kept.tags("oci").unwrap_or_default().is_empty(), "nothing is named before all of it is there");
-        let honest = self.liar(|_, honest| honest);
-        let image = import_into(store.path(), &honest.reference(), &options()).unwrap();
-        assert_eq!(image.stats.bytes_fetched, self.sizes[1] as u64);
-        assert_eq!(honest.count(&self.layers[0]), 0);
-        (fault.class(), words)
-    }
-
-    /// Opening fails.
-    fn refused(&self, liar: &Liar, options: &Options) -> (Class, String) {
-        let error = fetch::open(&liar.reference().parse().unwrap(), options).err().expect("it must not open");
-        let fault = Fault::from(anyhow::Error::from(error));
-        (fault.class(), fault.to_string())
-    }
-}
-
-fn options() -> Options {
-    let patience = Patience { retries: 3, delay: Some(Duration::from_millis(5)), idle: IDLE };
-    Options { insecure_transport: true, patience, ..Options::default() }
-}
 
 #[test]
 fn an_honest_registry_is_asked_for_each_thing_once() {
@@ -372,106 +297,6 @@ fn a_layer_that_is_not_distributed_comes_from_where_its_descriptor_says() {
     let liar = Liar::start(shelf, |_, honest| honest);
     bench.arrives(&liar);
     assert_eq!((liar.count(&bench.layers[1]), elsewhere.count("/any/")), (0, 2));
-}
-
-#[test]
-fn a_redirect_is_followed_but_credentials_stay_behind() {
-    let bench = Bench::new();
-    let storage = bench.liar(|_, honest| honest);
-    let to = storage.address.clone();
-    let file = bench.dir.path().join("auth.json");
-    let liar = bench.liar(move |asked, honest| match &asked.authorization {
-        None => Reply::status(401).with("WWW-Authenticate", "Basic realm=\"r\""),
-        Some(_) if asked.path.contains("/blobs/") => {
-            Reply::status(307).with("Location", &format!("http://{to}{}", asked.path))
-        }
-        Some(_) => honest,
-    });
-    let auths = json!({"auths": {&liar.address: {"auth": STANDARD.encode("user:secret")}}});
-    std::fs::write(&file, auths.to_string()).unwrap();
-    let options = Options { authfile: Some(file), ..options() };
-    import_into(&bench.dir.path().join("store"), &liar.reference(), &options).unwrap();
-    assert_eq!(storage.count("/blobs/"), 3);
-    assert!(storage.asked().iter().all(|asked| asked.authorization.is_none()));
-}
-
-#[test]
-fn redirects_that_lead_in_a_circle_or_out_of_http_are_refused() {
-    let bench = Bench::new();
-    for (location, why) in
-        [("/v2/", "without an end"), ("file:///etc/passwd", "neither https nor http"), ("http://u:p@x/", "user")]
-    {
-        let liar = bench.about_large(move |asked, _| {
-            let location = if location == "/v2/" { asked.path.clone() } else { location.to_owned() };
-            Reply::status(302).with("Location", &location)
-        });
-        let (class, words) = bench.fails_but_keeps_the_first_layer(&liar);
-        assert!(class == Class::Network && words.contains(why), "{words}");
-        assert!(liar.count(&bench.layers[1]) <= 11, "it is not tried again");
-    }
-}
-
-/// A registry that wants a token, good for so many requests, from a token server that wants a user.
-fn with_tokens(bench: &Bench, good_for: usize) -> Liar {
-    let given = Arc::new(std::sync::Mutex::new((0, 0)));
-    bench.liar(move |asked, honest| {
-        let mut given = given.lock().unwrap();
-        if asked.path.starts_with("/token?") {
-            assert!(asked.path.contains("scope=repository%3Ahost%3Apull") && asked.path.contains("service=s"));
-            if asked.authorization != Some(format!("Basic {}", STANDARD.encode("user:secret"))) {
-                return Reply::status(401);
-            }
-            *given = (given.0 + 1, 0);
-            return Reply::json(&json!({"token": format!("t{}", given.0), "expires_in": 60}));
-        }
-        let sent = asked.authorization == Some(format!("Bearer t{}", given.0));
-        if sent && given.1 < good_for {
-            given.1 += 1;
-            return honest;
-        }
-        let challenge =
-            format!("Bearer realm=\"http://{}/token\",service=\"s\",scope=\"repository:host:pull\"", asked.host);
-        Reply::status(401).with("WWW-Authenticate", &challenge)
-    })
-}
-
-fn authfile(bench: &Bench, liar: &Liar, user: &str) -> Options {
-    let file = bench.dir.path().join("auth.json");
-    let auths = json!({"auths": {format!("{}/host", liar.address): {"auth": STANDARD.encode(user)}}});
-    std::fs::write(&file, auths.to_string()).unwrap();
-    Options { authfile: Some(file), ..options() }
-}
-
-#[test]
-fn a_token_is_fetched_once_and_anew_when_it_has_ended() {
-    let bench = Bench::new();
-    for (good_for, tokens) in [(99, 1), (1, 4)] {
-        let liar = with_tokens(&bench, good_for);
-        let options = authfile(&bench, &liar, "user:secret");
-        let store = tempfile::tempdir_in(bench.dir.path()).unwrap();
-        import_into(store.path(), &liar.reference(), &options).unwrap();
-        assert_eq!(liar.count("/token?"), tokens);
-    }
-}
-
-#[test]
-fn who_is_not_let_in_is_told_which_credentials_were_tried() {
-    let bench = Bench::new();
-    let liar = with_tokens(&bench, 99);
-    let (class, words) = bench.refused(&liar, &authfile(&bench, &liar, "user:wrong"));
-    assert!(
-        class == Class::Network && words.contains("with the credentials in") && words.contains("auth.json"),
-        "{words}"
-    );
-    assert_eq!(liar.count("/token?"), 1, "it is not tried again");
-    let (_, words) = bench.refused(&liar, &options());
-    assert!(words.contains("there are no credentials for 127.0.0.1") && words.contains("podman login"), "{words}");
-    assert!(words.contains("/.docker/config.json") && words.contains("/etc/ostree/auth.json"), "{words}");
-    for status in [401, 403, 404] {
-        let liar = bench.liar(move |_, _| Reply::status(status));
-        let (class, words) = bench.refused(&liar, &options());
-        assert!(class == Class::Network && words.contains("/etc/ostree/auth.json"), "{words}");
-    }
 }
 
 #[test]

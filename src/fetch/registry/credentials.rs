@@ -95,12 +95,15 @@ impl Credentials {
                     },
                 };
                 if secret.is_some() {
-                    return Ok(Self { secret, told: format!("with the credentials in {}{from}", file.display()) });
+                    return Ok(Self {
+                        secret,
+                        told: format!("asked with the credentials in {}{from}", file.display()),
+                    });
                 }
             }
             looked.push(format!("{}{note}", file.display()));
         }
-        let told = format!("there are no credentials for {} in {}", name.host, looked.join(", "));
+        let told = format!("asked without credentials: there are none for {} in {}", name.host, looked.join(", "));
         Ok(Self { secret: None, told })
     }
 }

@@ -95,10 +95,8 @@ impl Failure {
             return Error::Invalid { reference: reference.clone(), what: what.to_owned(), why: self.why };
         }
         let advice = match self.cause {
-            Cause::Missing => format!("check the name and the tag, or log in with podman login {host}: {told}"),
-            Cause::Denied => {
-                format!("log in with podman login {host}, or name your credentials with --authfile: {told}")
-            }
+            Cause::Missing => format!("check the name and the tag, or log in with podman login {host}"),
+            Cause::Denied => format!("log in with podman login {host}, or name your credentials with --authfile"),
             Cause::Certificate => format!(
                 "put the certificate of its authority into /etc/containers/certs.d/{host}/ca.crt; \
                  allow insecure transport if you mean a registry without TLS"
@@ -107,7 +105,11 @@ impl Failure {
                   what is here already is not fetched again"
                 .to_owned(),
         };
-        Error::Registry { reference: reference.clone(), why: format!("{what}: {}", self.why), advice }
+        let told = match self.cause {
+            Cause::Missing | Cause::Denied => format!("; {told}"),
+            _ => String::new(),
+        };
+        Error::Registry { reference: reference.clone(), why: format!("{what}: {}{told}", self.why), advice }
     }
 }
 

@@ -88,6 +88,10 @@ impl Places {
 
     /// Where the certificates for a host may lie; the first folder that exists counts.
     pub(super) fn certificates(&self, host: &str) -> Vec<PathBuf> {
+        // A redirect may name any host; none of these is the name of a folder.
+        if host.starts_with('.') {
+            return Vec::new();
+        }
         let own = self.config.as_ref().map(|folder| folder.join("containers/certs.d"));
         let system = ["etc/containers/certs.d", "etc/docker/certs.d"].map(|it| self.root.join(it));
         own.into_iter().chain(system).map(|folder| folder.join(host)).collect()
