@@ -11,6 +11,9 @@ mod storage;
 mod tarsplit;
 mod verified;
 
+#[doc(hidden)]
+pub use registry::parsers;
+
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -210,6 +210,32 @@ impl Remote {
     }
 }
 
+/// What a registry or a file of settings may hold, read as it is above: the doors for `fuzz/`.
+#[doc(hidden)]
+pub mod parsers {
+    use super::name::Name;
+    use super::registries::Registries;
+    use super::{blob, challenge, credentials, login, manifest, policy, url};
+
+    /// Bytes of an answer, whichever part of it they may be.
+    pub fn answer(bytes: &[u8]) {
+        let _ = (manifest::kind(bytes, None), login::parse(bytes), credentials::parse_answer(bytes));
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            let base = ureq::http::Uri::from_static("https://registry.example/v2/host/blobs/x?y");
+            let _ = (challenge::parse(text), blob::first_byte(text), url::follow(&base, text));
+        }
+    }
+
+    /// A file of settings, and a name that it is asked about: what comes out is a name again.
+    pub fn settings(file: &str, name: &str) {
+        let Ok(registries) = Registries::parse(file) else { return };
+        for name in registries.names(name).into_iter().flatten() {
+            assert_eq!(Name::parse(&name.to_string()).as_ref(), Ok(&name));
+            let _ = (registries.locations(&name), policy::verdict(file, &name), credentials::find_in(file, &name));
+        }
+    }
+}
+
 impl Source for Registry {
     fn image(&self) -> &ImageMeta {
         &self.meta

@@ -137,7 +137,7 @@ fn start(response: &Response<Body>, at: u64) -> Result<u64, Failure> {
 }
 
 /// Of `bytes FIRST-LAST/SIZE` (RFC 9110, 14.4).
-fn first_byte(range: &str) -> Option<u64> {
+pub(super) fn first_byte(range: &str) -> Option<u64> {
     let (first, rest) = range.trim().strip_prefix("bytes ")?.split_once('-')?;
     let (last, size) = rest.split_once('/')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);

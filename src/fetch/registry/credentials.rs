@@ -59,7 +59,7 @@ struct Answer {
 }
 
 /// What a file says to a name.
-enum Found {
+pub(super) enum Found {
     Secret(Secret),
     /// A program, for this host or for all.
     Helper {
@@ -109,7 +109,7 @@ impl Credentials {
 }
 
 /// In the order in which they count: the host's own helper, the longest name that covers the image, the common helper.
-fn find_in(text: &str, name: &Name) -> std::result::Result<Vec<Found>, String> {
+pub(super) fn find_in(text: &str, name: &Name) -> std::result::Result<Vec<Found>, String> {
     let file: AuthFile = serde_json::from_str(text).map_err(|error| format!("it is no credentials file ({error})"))?;
     let helper = |name: &String, common| Found::Helper { name: name.clone(), common };
     let mut found: Vec<Found> = file.cred_helpers.get(&name.host).map(|name| helper(name, false)).into_iter().collect();
@@ -189,7 +189,7 @@ fn talk(child: &mut Child, server: &str) -> std::io::Result<Vec<u8>> {
     Ok(output)
 }
 
-fn parse_answer(output: &[u8]) -> Option<Secret> {
+pub(super) fn parse_answer(output: &[u8]) -> Option<Secret> {
     let Answer { username, secret } = serde_json::from_slice(output).ok()?;
     Some(match username.as_str() {
         TOKEN_USER => Secret::Refresh(secret),

@@ -107,7 +107,7 @@ impl Login {
 }
 
 /// The token: nothing that could end a header line.
-fn parse(bytes: &[u8]) -> Option<String> {
+pub(super) fn parse(bytes: &[u8]) -> Option<String> {
     let Token { token, access_token } = serde_json::from_slice(bytes).ok()?;
     let token = if token.is_empty() { access_token } else { token };
     (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then_some(token)

@@ -36,7 +36,7 @@ pub(super) fn check(places: &Places, name: &Name) -> Result<std::result::Result<
 }
 
 /// The outer error: the text is no policy; the inner one: it forbids the name.
-fn verdict(text: &str, name: &Name) -> std::result::Result<std::result::Result<(), String>, String> {
+pub(super) fn verdict(text: &str, name: &Name) -> std::result::Result<std::result::Result<(), String>, String> {
     let policy: Policy = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let none = BTreeMap::new();
     let docker = policy.transports.get("docker").unwrap_or(&none);

@@ -88,6 +88,12 @@ impl Registries {
         Ok(all)
     }
 
+    /// One file alone.
+    pub(super) fn parse(text: &str) -> std::result::Result<Self, String> {
+        let mut all = Self::default();
+        all.merge(text).map(|()| all)
+    }
+
     /// Adds a file; where it says something again, it wins.
     fn merge(&mut self, text: &str) -> std::result::Result<(), String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
