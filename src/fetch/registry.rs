@@ -58,7 +58,7 @@ impl Registry {
     /// Fetches the manifest from the first place that gives it, and the configuration unless it is known.
     pub(super) fn open(reference: &Reference, name: &str, options: &Options, known: &KnownConfig<'_>) -> Result<Self> {
         let places = Places::of_this_host();
-        let (mut failed, mut last) = (Vec::new(), None);
+        let mut failed = Vec::new();
         let locations = locations(&places, reference, name)?;
         let count = locations.len();
         for (number, location) in locations.into_iter().enumerate() {
@@ -77,12 +77,10 @@ impl Registry {
                     let remote = Remote { patience: options.patience.clone(), ..remote };
                     return Ok(Self { meta, remote });
                 }
-                Err(error) => {
-                    failed.extend(last.replace((at, error)));
-                }
+                Err(error) => failed.push((at, error)),
             }
         }
-        Err(together(failed, last.map(|(_, error)| error), reference))
+        Err(together(failed, reference))
     }
 }
 
@@ -101,11 +99,12 @@ fn locations(places: &Places, reference: &Reference, name: &str) -> Result<Vec<L
 }
 
 /// The last error, and what went wrong before it.
-fn together(before: Vec<(String, Error)>, last: Option<Error>, reference: &Reference) -> Error {
-    let told: Vec<String> = before.iter().map(|(at, error)| format!("; {at}: {}", error.short())).collect();
+fn together(mut failed: Vec<(String, Error)>, reference: &Reference) -> Error {
+    let last = failed.pop().map(|(_, error)| error);
+    let before: String = failed.iter().map(|(at, error)| format!("; {at}: {}", error.short())).collect();
     match last {
         Some(Error::Registry { reference, why, advice }) => {
-            Error::Registry { reference, why: format!("{why}{}", told.concat()), advice }
+            Error::Registry { reference, why: format!("{why}{before}"), advice }
         }
         Some(error) => error,
         None => Error::Refused { reference: reference.clone(), why: "no place is left to fetch it from".to_owned() },
