@@ -68,7 +68,9 @@ impl From<anyhow::Error> for Fault {
                 messages.push(message);
             }
         }
-        let class = error.chain().find_map(classify).unwrap_or(Class::Bug);
+        // A registry that fails in the middle of a layer is the registry's failure, whoever read the layer.
+        let network = error.chain().any(is_network).then_some(Class::Network);
+        let class = network.or_else(|| error.chain().find_map(classify)).unwrap_or(Class::Bug);
         let what = if messages.is_empty() { String::new() } else { messages.remove(0) };
         Self { class, what, why: messages }
     }
@@ -82,6 +84,14 @@ impl fmt::Display for Fault {
         }
         write!(f, "  do: {}", self.class.next_step())
     }
+}
+
+fn is_network(cause: &(dyn StdError + 'static)) -> bool {
+    use crate::fetch::Error::Registry;
+    // An I/O error hides what it wraps from the chain.
+    let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let inside = inside.and_then(|inside| inside.downcast_ref::<crate::fetch::Error>());
+    matches!(inside.or_else(|| cause.downcast_ref()), Some(Registry { .. }))
 }
 
 /// The class of one cause; `None` leaves the decision to the next one.

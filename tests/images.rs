@@ -102,7 +102,6 @@ fn a_registry_is_asked_for_the_manifest_of_an_image_that_is_there_and_for_no_blo
     let uploaded = registry.requests().len();
     let first = lab.json("store", &pull);
     let asked = registry.requests();
-    // skopeo asks for the configuration twice.
     let blobs = |asked: &[String]| asked.iter().filter(|line| line.contains("/blobs/")).collect::<BTreeSet<_>>().len();
     assert_eq!(blobs(&asked[uploaded..]), 3, "two layers and the configuration: {:?}", &asked[uploaded..]);
     let second = lab.json("store", &pull);

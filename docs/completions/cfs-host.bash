@@ -927,7 +927,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__diff)
-            opts="-h --sysroot --authfile --insecure-transport --arch --limit --json --help"
+            opts="-h --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -942,6 +942,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -957,7 +965,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__digest)
-            opts="-h --bootable --sysroot --authfile --insecure-transport --arch --limit --json --help"
+            opts="-h --bootable --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -972,6 +980,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1127,7 +1143,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__inspect)
-            opts="-h --stored --sysroot --authfile --insecure-transport --arch --limit --json --help"
+            opts="-h --stored --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1142,6 +1158,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1193,7 +1217,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__pull)
-            opts="-q -h --sysroot --authfile --insecure-transport --arch --limit --quiet --progress-fd --json --help"
+            opts="-q -h --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1208,6 +1232,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1245,7 +1277,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__verify)
-            opts="-h --stored --sysroot --authfile --insecure-transport --arch --limit --json --keys --policy --help"
+            opts="-h --stored --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --json --keys --policy --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1260,6 +1292,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1339,7 +1379,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__install__subcmd__to__subcmd__disk)
-            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --authfile --insecure-transport --arch --limit --json --help"
+            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1382,6 +1422,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1747,7 +1795,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__seal)
-            opts="-h --keys --policy --karg --module --init --sb-sign-command --sb-certificate --epoch --image-sign-command --image-certificate --authfile --insecure-transport --arch --limit --json --help"
+            opts="-h --keys --policy --karg --module --init --sb-sign-command --sb-certificate --epoch --image-sign-command --image-certificate --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1801,6 +1849,14 @@ _cfs__host() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1813,7 +1869,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__sign)
-            opts="-h --append --signer --image-sign-command --image-certificate --keys --policy --authfile --insecure-transport --arch --limit --json --help"
+            opts="-h --append --signer --image-sign-command --image-certificate --keys --policy --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1844,6 +1900,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1885,7 +1949,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__switch)
-            opts="-h --transport --retain --enforce-container-sigpolicy --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --limit --root --help"
+            opts="-h --transport --retain --enforce-container-sigpolicy --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --retry --retry-delay --limit --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1904,6 +1968,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1937,7 +2009,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__uki__subcmd__build)
-            opts="-o -h --output --keys --policy --karg --module --init --sb-sign-command --sb-certificate --authfile --insecure-transport --arch --limit --json --help"
+            opts="-o -h --output --keys --policy --karg --module --init --sb-sign-command --sb-certificate --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1984,6 +2056,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2073,7 +2153,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__upgrade)
-            opts="-h --check --download-only --from-downloaded --tag --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --limit --root --help"
+            opts="-h --check --download-only --from-downloaded --tag --apply --force --quiet --progress-fd --json --authfile --insecure-transport --arch --retry --retry-delay --limit --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2092,6 +2172,14 @@ _cfs__host() {
                     return 0
                     ;;
                 --arch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-delay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

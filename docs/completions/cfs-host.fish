@@ -62,6 +62,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l image-sign-co
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l image-certificate -d 'The certificate of the image signing key, if it is not DIR/image/image.crt' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand seal" -l json -d 'Print what was made as JSON'
@@ -73,6 +75,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l keys -d 'Trus
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l policy -d 'Trust this policy file (instead of DIR/policy.json)' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l append -d 'Add a signature to those that are there, once they are verified; without it they are replaced'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
@@ -91,6 +95,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l progress-fd -d 'Write progress as JSON lines to this file descriptor' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
@@ -103,6 +109,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l stored -d 'Look at the image that the store has, fetch nothing'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from inspect" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
@@ -111,6 +119,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l keys -d 'Trust this key directory: its policy, beside that of the image\'s own UKI, and its db certificate for UKI and loader' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from verify" -l policy -d 'Trust this policy file (instead of DIR/policy.json)' -r -F
@@ -121,6 +131,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l bootable -d 'The bootable image\'s digest; else the plain one\'s, which is that of `composefs oci compute-id`'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from digest" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
@@ -129,6 +141,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from diff" -l json -d 'Print it as JSON'
@@ -163,6 +177,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_s
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l sb-certificate -d 'The certificate of the Secure Boot signing key, if it is not DIR/secureboot/db.crt' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and __fish_seen_subcommand_from build" -l json -d 'Print what was made as JSON'
@@ -186,6 +202,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_se
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l scratch -d 'Where to make the staging directory; beside a file, or in /var/tmp for a device, if absent' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l wipe -d 'Replace an existing file, or destroy all that is on the device'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
@@ -210,6 +228,8 @@ containers-storage\t''"
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l progress-fd -d 'Write progress as JSON lines to this file descriptor' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l root -d 'Work on another root directory' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand switch" -l retain -d 'Pin the deployment that runs'
@@ -224,6 +244,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l tag -d 'Fo
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l progress-fd -d 'Write progress as JSON lines to this file descriptor' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l root -d 'Work on another root directory' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand upgrade" -l check -d 'Say whether there is one, and what it would take; stage nothing'

@@ -4,14 +4,14 @@ use std::io::{self, Read};
 
 use oci_spec::image::{Descriptor, ImageIndex, MediaType};
 
-use super::meta::{compression, sha256, CONFIG_MAX, MANIFEST_MAX};
+use super::meta::{compression, embedded, sha256, CONFIG_MAX, MANIFEST_MAX};
 use super::verified::Verified;
 use super::{architecture, Error, ImageMeta, LayerStream, Options, Result, Source};
 use crate::model::reference::Reference;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// An index may hold an index; more than this is a game.
-const INDEX_DEPTH: usize = 3;
+pub(super) const INDEX_DEPTH: usize = 3;
 
 /// Where a layout's files lie.
 pub(super) trait Blobs: Send + Sync {
@@ -107,6 +107,10 @@ fn open<'a>(
     what: &str,
     descriptor: &Descriptor,
 ) -> Result<Verified<Box<dyn Read + Send + 'a>>> {
+    let invalid = |why| Error::Invalid { reference: reference.clone(), what: what.to_owned(), why };
+    if let Some(bytes) = embedded(descriptor, MANIFEST_MAX).map_err(invalid)? {
+        return verified(Box::new(io::Cursor::new(bytes)), reference, what, descriptor);
+    }
     let path = format!("blobs/sha256/{}", hex::encode(expected(reference, what, descriptor)?));
     let file = blobs.open(&path).map_err(|source| {
         let what = format!("{what} ({path})");
@@ -120,7 +124,8 @@ fn blob(blobs: &impl Blobs, reference: &Reference, what: &str, descriptor: &Desc
     open(blobs, reference, what, descriptor)?.all(limit).map_err(fail)
 }
 
-fn parse_index(reference: &Reference, bytes: &[u8]) -> Result<ImageIndex> {
+/// Parses an index.
+pub(super) fn parse_index(reference: &Reference, bytes: &[u8]) -> Result<ImageIndex> {
     serde_json::from_slice(bytes).map_err(|error| Error::Invalid {
         reference: reference.clone(),
         what: "the index".to_owned(),
@@ -154,7 +159,8 @@ fn by_tag(reference: &Reference, index: &ImageIndex, tag: Option<&str>) -> Resul
     })
 }
 
-fn by_platform(reference: &Reference, index: &ImageIndex, wanted: &str) -> Result<Descriptor> {
+/// The image for this architecture.
+pub(super) fn by_platform(reference: &Reference, index: &ImageIndex, wanted: &str) -> Result<Descriptor> {
     let platform = |descriptor: &Descriptor| {
         descriptor.platform().as_ref().map(|platform| (platform.os().to_string(), platform.architecture().to_string()))
     };

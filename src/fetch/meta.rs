@@ -1,6 +1,8 @@
 //! Manifest and configuration: parsed once, and checked to belong together.
 
-use oci_spec::image::{Digest as OciDigest, DigestAlgorithm, ImageConfiguration, ImageManifest, MediaType};
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+use oci_spec::image::{Descriptor, Digest as OciDigest, DigestAlgorithm, ImageConfiguration, ImageManifest, MediaType};
 use sha2::{Digest as _, Sha256};
 
 use super::{Compression, Error, ImageMeta, Result};
@@ -68,6 +70,25 @@ pub(super) fn compression(media_type: &MediaType) -> Option<Compression> {
     }
 }
 
+/// Whether registries need not have a layer of this type: its descriptor says where it lies.
+pub(super) fn is_foreign(media_type: &MediaType) -> bool {
+    let name = media_type.to_string();
+    name.contains(".nondistributable.") || name.contains(".foreign.")
+}
+
+/// The content that a descriptor carries in itself (image-spec `descriptor.md`, `data`), if it does.
+pub(super) fn embedded(descriptor: &Descriptor, limit: u64) -> std::result::Result<Option<Vec<u8>>, String> {
+    let Some(text) = descriptor.data() else { return Ok(None) };
+    if text.len() as u64 / 4 > limit / 3 {
+        return Err("the content inside its descriptor is too large".to_owned());
+    }
+    let bytes = STANDARD.decode(text).map_err(|_| "the content inside its descriptor is no base64".to_owned())?;
+    match bytes.len() as u64 == descriptor.size() && digest_of(&bytes) == *descriptor.digest() {
+        true => Ok(Some(bytes)),
+        false => Err("the content inside its descriptor is not the one that it describes".to_owned()),
+    }
+}
+
 /// The bytes of a SHA-256 digest; no other algorithm is used by images.
 pub(super) fn sha256(digest: &OciDigest) -> Option<[u8; 32]> {
     match digest.algorithm() {
@@ -98,6 +119,34 @@ mod tests {
             ("application/x", None),
         ] {
             assert_eq!(compression(&MediaType::from(media_type)), expected, "{media_type}");
+        }
+    }
+
+    #[test]
+    fn content_inside_a_descriptor_must_be_the_one_described() {
+        let descriptor = |of: &[u8], size: u64, data: &str| -> Descriptor {
+            let kind = "application/vnd.oci.image.config.v1+json";
+            serde_json::from_value(
+                serde_json::json!({"mediaType": kind, "digest": digest_of(of), "size": size, "data": data}),
+            )
+            .unwrap()
+        };
+        assert_eq!(embedded(&descriptor(b"hi", 2, "aGk="), 10).unwrap().unwrap(), b"hi");
+        for bad in [descriptor(b"ho", 2, "aGk="), descriptor(b"hi", 3, "aGk="), descriptor(b"hi", 2, "*")] {
+            assert!(embedded(&bad, 10).is_err());
+        }
+        assert!(embedded(&descriptor(b"hi", 2, "aGk="), 0).is_err());
+    }
+
+    #[test]
+    fn layers_that_lie_elsewhere_are_known_by_their_type() {
+        for (media_type, foreign) in [
+            ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", true),
+            ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", true),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", false),
+        ] {
+            assert_eq!(is_foreign(&MediaType::from(media_type)), foreign, "{media_type}");
+            assert_eq!(compression(&MediaType::from(media_type)), Some(Compression::Gzip));
         }
     }
 

@@ -11,9 +11,13 @@ mod storage;
 mod tarsplit;
 mod verified;
 
+#[doc(hidden)]
+pub use registry::parsers;
 pub use tarsplit::TarSplit;
 
 use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use oci_spec::image::{Digest as OciDigest, ImageConfiguration, ImageManifest};
 
@@ -67,6 +71,10 @@ pub trait Source: Send + Sync {
     fn limits(&self) -> Limits {
         Limits::default()
     }
+    /// Bytes that came twice so far, and that no reader saw: what followed a broken connection.
+    fn bytes_again(&self) -> u64 {
+        0
+    }
 }
 
 /// A source with limits of the user's.
@@ -87,13 +95,17 @@ impl Source for Limited {
     fn limits(&self) -> Limits {
         self.limits
     }
+
+    fn bytes_again(&self) -> u64 {
+        self.source.bytes_again()
+    }
 }
 
 /// Options of a fetch.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Credentials file, as podman's `--authfile`.
-    pub authfile: Option<std::path::PathBuf>,
+    pub authfile: Option<PathBuf>,
     /// Talk plain HTTP or accept any certificate, as podman's `--tls-verify=false`; transport only:
     /// what boots is decided by the image's signature.
     pub insecure_transport: bool,
@@ -101,6 +113,25 @@ pub struct Options {
     pub architecture: Option<String>,
     /// How much of an image may be read.
     pub limits: Limits,
+    /// What a registry that stumbles is granted.
+    pub patience: Patience,
+}
+
+/// How often, and for how long, a registry is waited for.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// Attempts after the first, at one place of one blob.
+    pub retries: u32,
+    /// The pause before each; without it 1 s, 2 s, 4 s and so on.
+    pub delay: Option<Duration>,
+    /// Silence that ends an attempt.
+    pub idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { retries: 3, delay: None, idle: Duration::from_secs(60) }
+    }
 }
 
 /// Why an image cannot be read.
@@ -144,16 +175,42 @@ pub enum Error {
         /// What it has.
         offered: String,
     },
-    /// The registry or skopeo, which talks to it, failed.
+    /// The registry, or the way to it, failed.
     #[error("cannot fetch {reference}: {why} ({advice})")]
     Registry {
         /// The image.
         reference: Reference,
-        /// Their words.
+        /// Which part, and the registry's words.
         why: String,
         /// What to do.
-        advice: &'static str,
+        advice: String,
     },
+    /// This host does not fetch it: its settings say so, or what was written is no name.
+    #[error("{reference} is not fetched: {why}")]
+    Refused {
+        /// The image.
+        reference: Reference,
+        /// Which setting.
+        why: String,
+    },
+    /// A file of settings or credentials cannot be used.
+    #[error("cannot use {}: {why}", file.display())]
+    Setting {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    /// Without the image's name, for a list of attempts.
+    fn short(&self) -> String {
+        match self {
+            Self::Registry { why, .. } | Self::Invalid { why, .. } => why.clone(),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// What this folder returns.

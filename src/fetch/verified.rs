@@ -8,6 +8,8 @@ use sha2::{Digest as _, Sha256};
 pub(super) struct Verified<R> {
     inner: R,
     left: u64,
+    /// There was more: who reads on after that error meets it again.
+    longer: bool,
     hash: Sha256,
     expected: [u8; 32],
     /// Names the blob and the image in errors.
@@ -17,7 +19,7 @@ pub(super) struct Verified<R> {
 impl<R: Read> Verified<R> {
     /// Reads `size` bytes that must have this SHA-256.
     pub(super) fn new(inner: R, size: u64, expected: [u8; 32], what: String) -> Self {
-        Self { inner, left: size, hash: Sha256::new(), expected, what }
+        Self { inner, left: size, longer: false, hash: Sha256::new(), expected, what }
     }
 
     /// Reads a small blob whole.
@@ -35,7 +37,8 @@ impl<R: Read> Verified<R> {
     }
 
     fn end(&mut self) -> io::Result<usize> {
-        if self.inner.read(&mut [0])? > 0 {
+        self.longer = self.longer || self.inner.read(&mut [0])? > 0;
+        if self.longer {
             return Err(self.wrong("is longer than the manifest says"));
         }
         if self.hash.clone().finalize()[..] != self.expected {

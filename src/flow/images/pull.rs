@@ -51,7 +51,8 @@ pub fn pull(
         };
         finish(imported, store, sys, watch)
     };
-    work().map_err(|error| explain(error, &meta, store))
+    let pulled = work().map_err(|error| explain(error, &meta, store))?;
+    Ok(Pulled { bytes_fetched: pulled.bytes_fetched + source.bytes_again(), ..pulled })
 }
 
 /// The tag, if it is not there; durable on return.
