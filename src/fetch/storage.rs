@@ -71,7 +71,8 @@ impl Source for Storage {
         let list = store.join(format!("overlay-layers/{id}.tar-split.gz"));
         let stream = TarSplit::open(&list, &store.join("overlay").join(id).join("diff"))
             .map_err(|source| Error::Read { reference: reference(), what: format!("layer {id}"), source })?;
-        Ok(LayerStream { compression: Compression::None, reader: Box::new(stream) })
+        let (stream, originals) = stream.with_originals();
+        Ok(LayerStream { originals: Some(originals), ..LayerStream::new(Compression::None, stream) })
     }
 }
 

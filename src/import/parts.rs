@@ -152,12 +152,14 @@ pub(super) struct Parts {
     at: usize,
     /// How many parts have come.
     pub number: u64,
+    /// How many bytes of the stream were taken.
+    pub offset: u64,
 }
 
 impl Parts {
     /// Takes the receiving end. A closed queue is the end of the stream.
     pub fn new(queue: Receiver<io::Result<Part>>) -> Self {
-        Self { queue, part: None, at: 0, number: 0 }
+        Self { queue, part: None, at: 0, number: 0, offset: 0 }
     }
 
     /// The next bytes, `most` of them or fewer; `None` at the end.
@@ -165,7 +167,7 @@ impl Parts {
         let length = self.fill_buf()?.len().min(usize::try_from(most).unwrap_or(usize::MAX));
         let Some(part) = self.part.clone().filter(|_| length > 0) else { return Ok(None) };
         let range = self.at..self.at + length;
-        self.at = range.end;
+        self.consume(length);
         Ok(Some(Slice { part, range }))
     }
 
@@ -204,6 +206,7 @@ impl BufRead for Parts {
 
     fn consume(&mut self, length: usize) {
         self.at += length;
+        self.offset += length as u64;
     }
 }
 

@@ -11,6 +11,7 @@ mod object;
 mod protect;
 mod refs;
 mod roots;
+mod share;
 pub mod stream;
 mod tags;
 pub mod verity;

@@ -9,7 +9,7 @@ use super::{Error, Result, Store};
 use crate::model::Digest;
 use crate::sys::{parent, Sys, Unnamed};
 
-const OBJECTS: &str = "objects";
+pub(super) const OBJECTS: &str = "objects";
 
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,15 @@ impl Incoming {
             store.place(sys, self.file, &digest)?;
         }
         Ok(Stored { digest, size, new })
+    }
+
+    /// Gives the object this name, if it is its own; else drops it.
+    pub(super) fn finish_as(self, digest: &Digest, store: &Store, sys: &Sys) -> Result<bool> {
+        let same = self.hasher.finish() == *digest;
+        if same {
+            store.place(sys, self.file, digest)?;
+        }
+        Ok(same)
     }
 }
 

@@ -10,6 +10,7 @@ mod fault;
 mod files;
 mod kernel;
 mod limited;
+mod original;
 mod tree;
 mod unnamed;
 
@@ -19,6 +20,7 @@ pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
 pub use kernel::{Detached, Locked};
 pub use limited::Ended;
+pub use original::Original;
 pub use tree::ScratchDir;
 pub use unnamed::Unnamed;
 

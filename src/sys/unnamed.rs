@@ -28,13 +28,26 @@ pub struct Unnamed {
 
 impl Unnamed {
     /// Gives the file its name, on the same file system. A file of that name and size stays instead.
-    pub fn place(mut self, sys: &Sys, target: &Path) -> Result<()> {
+    pub fn place(self, sys: &Sys, target: &Path) -> Result<()> {
         sys.step("name", target, || match &self.temporary {
+            // Where both are names of one file, nothing happens: the temporary one goes when this is dropped.
             Some(temporary) => fs::rename(temporary, target),
             None => self.link(target),
-        })?;
-        self.temporary = None;
-        Ok(())
+        })
+    }
+
+    /// A file that has names already, with a temporary one more.
+    pub(super) fn link_of(file: File, spare: &Path) -> rustix::io::Result<Self> {
+        let mut linked = Self { file, temporary: None, spare: spare.to_owned() };
+        let temporary = temporary_in(spare);
+        linked.link_as(&temporary)?;
+        linked.temporary = Some(temporary);
+        Ok(linked)
+    }
+
+    /// The file, open.
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     fn link(&self, target: &Path) -> io::Result<()> {
