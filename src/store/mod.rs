@@ -12,6 +12,7 @@ mod protect;
 mod refs;
 mod roots;
 mod share;
+mod space;
 pub mod stream;
 mod tags;
 pub mod verity;
@@ -19,6 +20,7 @@ pub mod verity;
 pub use gc::{Garbage, Unneeded};
 pub use object::{Incoming, Stored};
 pub use roots::Roots;
+pub use space::OnDisk;
 pub use tags::Tag;
 
 use std::fs::File;

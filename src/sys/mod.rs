@@ -6,6 +6,7 @@
 
 mod command;
 mod composefs;
+mod extents;
 mod fault;
 mod files;
 mod kernel;
@@ -16,6 +17,7 @@ mod unnamed;
 
 pub use command::Output;
 pub use composefs::{Composefs, Verity};
+pub use extents::may_share;
 pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
 pub use kernel::{Detached, Locked};

@@ -3,9 +3,12 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use std::fs;
+
 use super::*;
 use crate::image::Tree;
 use crate::import::{Entry, Item, Metadata};
+use crate::store::refs::list;
 use crate::store::stream::Writer;
 use crate::sys::{Fault, FaultPlan};
 
