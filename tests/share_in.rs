@@ -153,6 +153,38 @@ fn costs(bench: &Bench, field: &str) -> String {
     format!("{:8}{:>10.1}{:>10.1}{share:>9.2}{fast:>9.2}{slow:>9.2}\n", bench.name, mib(much), mib(little))
 }
 
+/// An image that podman pulled is shared as well; gives what it cost.
+fn pulled(bench: &Bench) -> f64 {
+    let other = Podman::new(&bench.disk.0.join("other"));
+    let id = other.run(&["pull", "-q", &format!("oci:{}:v1", bench.lab.text(&format!("{}-layout", bench.name)))]);
+    let (shared, little, _) = bench.pull("pulled", &other.reference(id.trim()));
+    let copied = bench.lab.json(&bench.store("copied"), &["image", "list"]);
+    assert_eq!(shared["bootableDigest"], copied["images"][0]["bootableDigest"]);
+    let share = little as f64 * 100.0 / shared["bytesShared"].as_u64().unwrap() as f64;
+    assert!(share < 1.0, "{}: {little} bytes more, {shared}", bench.name);
+    share
+}
+
+/// `storage df` tells what is there once.
+fn storage_df(bench: &Bench) {
+    let settings = bench.lab.path("storage.conf");
+    let storage = bench.disk.0.join("storage");
+    fs::write(&settings, format!("[storage]\ndriver = \"overlay\"\ngraphroot = {storage:?}\n")).unwrap();
+    let df = |arguments: &[&str]| {
+        let mut command = bench.lab.command(&bench.store("shared"), &[&["storage", "df"], arguments].concat());
+        run(command.env("CONTAINERS_STORAGE_CONF", &settings))
+    };
+    let used: Value = serde_json::from_str(&df(&["--json"])).unwrap();
+    let bytes = |field: &str| used[field]["bytes"].as_u64().unwrap();
+    assert_eq!((&used["images"]["count"], &used["podman"]["count"]), (&Value::from(1), &Value::from(2)), "{used}");
+    let (shared, stored) = (bytes("linked") + used["clonedBytes"].as_u64().unwrap(), used["bytesStored"].as_u64());
+    assert!(shared > 300 << 20 && shared < bytes("objects"), "{used}");
+    assert_eq!(stored.unwrap(), bytes("objects") + bytes("podman") - shared);
+    assert_eq!(bytes("linked") > 0, bench.name == "ext4");
+    let told = df(&[]);
+    assert!(told.starts_with("TYPE ") && told.contains(&storage.display().to_string()), "{told}");
+}
+
 /// Both sides read all they should, whatever the other one does.
 fn live_together(bench: &Bench) {
     let (lab, store) = (bench.lab, bench.store("shared"));
@@ -188,6 +220,8 @@ fn an_image_of_podmans_costs_under_one_percent_more() {
         let bench = Bench { lab: &lab, podman: Podman::new(&disk.0), disk, name };
         bench.build("Containerfile", IMAGE);
         table += &costs(&bench, field);
+        println!("{name}: pulled by podman, {:.2} % more", pulled(&bench));
+        storage_df(&bench);
         live_together(&bench);
     }
     println!("{table}");

@@ -13,6 +13,7 @@ mod verified;
 
 #[doc(hidden)]
 pub use registry::parsers;
+pub use storage::podman_storage;
 pub use tarsplit::{Originals, TarSplit};
 
 use std::io::{self, Read};

@@ -14,6 +14,8 @@ use super::tarsplit::TarSplit;
 use super::{Compression, Error, ImageMeta, LayerStream, Result, Source};
 use crate::model::reference::Reference;
 
+/// The driver that we read, and its folder.
+const DRIVER: &str = "overlay";
 /// An image id may be cut; shorter than this it is rather a name.
 const ID_MIN: usize = 6;
 
@@ -69,7 +71,7 @@ impl Source for Storage {
             Error::Invalid { reference: reference(), what: "the manifest".to_owned(), why }
         })?;
         let list = store.join(format!("overlay-layers/{id}.tar-split.gz"));
-        let stream = TarSplit::open(&list, &store.join("overlay").join(id).join("diff"))
+        let stream = TarSplit::open(&list, &store.join(DRIVER).join(id).join("diff"))
             .map_err(|source| Error::Read { reference: reference(), what: format!("layer {id}"), source })?;
         let (stream, originals) = stream.with_originals();
         Ok(LayerStream { originals: Some(originals), ..LayerStream::new(Compression::None, stream) })
@@ -181,6 +183,12 @@ struct StorageOptions {
     additionalimagestores: Vec<PathBuf>,
 }
 
+/// Where podman keeps its images, by its own settings; nowhere, if it has none.
+pub fn podman_storage() -> Result<Option<PathBuf>> {
+    let (stores, _) = stores(&Reference::ContainersStorage(String::new()), "")?;
+    Ok(stores.into_iter().next().filter(|store| store.join(DRIVER).is_dir()))
+}
+
 /// The stores to look into, and the name without the store: `[overlay@/graph/root+/run/root]name` names one itself.
 fn stores<'a>(reference: &Reference, name: &'a str) -> Result<(Vec<PathBuf>, &'a str)> {
     let invalid = |what: &str, why: String| Error::Invalid { reference: reference.clone(), what: what.into(), why };
@@ -203,7 +211,7 @@ fn stores<'a>(reference: &Reference, name: &'a str) -> Result<(Vec<PathBuf>, &'a
         }
     }
     let StorageConfig { driver, graphroot, options } = config.storage;
-    if let Some(driver) = driver.filter(|driver| !driver.is_empty() && driver != "overlay") {
+    if let Some(driver) = driver.filter(|driver| !driver.is_empty() && driver != DRIVER) {
         let why = format!(
             "its driver is {driver}; only overlay is supported (push the image to a registry or an oci: directory)"
         );

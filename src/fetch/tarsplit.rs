@@ -68,7 +68,7 @@ impl<L: BufRead> TarSplit<L> {
     }
 
     /// Tells the files as well. They are held by name, not open: as many may wait as small files go into all that is read ahead.
-    pub(super) fn with_originals(self) -> (Self, Originals) {
+    pub fn with_originals(self) -> (Self, Originals) {
         let (sender, originals) = channel();
         (Self { originals: Some(sender), ..self }, originals)
     }

@@ -18,6 +18,7 @@ pub mod seal;
 pub mod sign;
 pub mod stage;
 pub mod status;
+pub mod storage;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trial;

@@ -66,3 +66,7 @@ impl Sharing {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sharing_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ pub mod prune;
 pub mod reference;
 pub mod sharing;
 pub mod status;
+pub mod storage;
 mod text;
 pub mod update;
 

@@ -8,6 +8,7 @@ pub mod install;
 pub mod progress;
 pub mod prune;
 pub mod status;
+pub mod storage;
 mod table;
 pub mod update;
 

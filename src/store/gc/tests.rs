@@ -1,9 +1,8 @@
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-
-use std::fs;
 
 use super::*;
 use crate::image::Tree;
