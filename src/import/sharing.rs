@@ -1,9 +1,11 @@
 //! Which files of podman's storage a layer's contents are, and by which way objects can share them.
 
+use std::sync::Arc;
+
 use super::Fault;
 use crate::fetch::Originals;
 use crate::model::sharing::{Shared, Way};
-use crate::store::Store;
+use crate::store::{Sharer, Store};
 use crate::sys::{Original, Sys};
 
 const NOT_ROOTS: &str = "others than root may write some of podman's files";
@@ -11,7 +13,7 @@ const NOT_ROOTS: &str = "others than root may write some of podman's files";
 /// A file that is to be an object.
 pub(super) struct Share {
     pub original: Original,
-    pub way: Way,
+    pub by: Arc<Sharer>,
 }
 
 /// The files of one layer, in the order of its stream.
@@ -20,7 +22,7 @@ pub(super) struct Sharing {
     /// The next one, which the stream has not come to.
     next: Option<(u64, Original)>,
     /// Known since the first one.
-    way: Option<Way>,
+    by: Option<Arc<Sharer>>,
     /// What was not shared, and why.
     pub refused: Shared,
 }
@@ -28,27 +30,23 @@ pub(super) struct Sharing {
 impl Sharing {
     /// Nothing is asked for yet.
     pub fn of(originals: Option<Originals>) -> Self {
-        Self { originals, next: None, way: None, refused: Shared::default() }
+        Self { originals, next: None, by: None, refused: Shared::default() }
     }
 
     /// The file whose bytes are the next `size` bytes of the stream, if there is one that can be shared.
     pub fn take(&mut self, offset: u64, size: u64, store: &Store, sys: &Sys) -> Result<Option<Share>, Fault> {
         let Some(original) = self.at(offset).filter(|original| original.has(size)) else { return Ok(None) };
-        let way = match self.way {
-            Some(way) => way,
-            None => *self.way.insert(store.way(sys, &original)?),
+        let by = match &self.by {
+            Some(by) => by,
+            None => self.by.insert(Arc::new(store.sharer(sys, &original)?)),
         };
-        let way = match way {
-            Way::Link if !original.is_roots() => Way::Copy(NOT_ROOTS),
-            way => way,
+        let why = match **by {
+            Sharer::Copy(why) => why,
+            Sharer::Link(_) if !original.is_roots() => NOT_ROOTS,
+            _ => return Ok(Some(Share { original, by: Arc::clone(by) })),
         };
-        match way {
-            Way::Copy(_) => {
-                self.refused.add(way, size);
-                Ok(None)
-            }
-            way => Ok(Some(Share { original, way })),
-        }
+        self.refused.add(Way::Copy(why), size);
+        Ok(None)
     }
 
     /// Each was told before its bytes came, so what is not there now is none.

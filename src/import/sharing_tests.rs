@@ -166,7 +166,7 @@ fn podmans_storage_on_another_file_system_is_copied() {
     let store = memory.path().join("store");
     let layer = bench.import(&store).unwrap();
     bench.check(&store, &layer);
-    assert!(layer.counts.shared.copied_because.unwrap().contains("another file system"));
+    assert!(layer.counts.shared.copied_because.unwrap().contains("not on the file system"));
 }
 
 #[test]

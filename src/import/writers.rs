@@ -188,8 +188,8 @@ fn work(jobs: &Mutex<Receiver<Job>>, store: &Store, sys: &Sys) -> Result<Shared,
                 for (digest, object) in objects {
                     match object {
                         Object::Content(content) => store.put_hashed(sys, &digest, content.slices())?,
-                        Object::File(Share { original, way }, size) => {
-                            shared.add(store.put_file(sys, &digest, &original, way)?, size);
+                        Object::File(Share { original, by }, size) => {
+                            shared.add(store.put_file(sys, &digest, &original, &by)?, size);
                         }
                     }
                 }

@@ -20,6 +20,7 @@ pub mod verity;
 pub use gc::{Garbage, Unneeded};
 pub use object::{Incoming, Stored};
 pub use roots::Roots;
+pub(crate) use share::Sharer;
 pub use space::OnDisk;
 pub use tags::Tag;
 

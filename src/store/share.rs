@@ -5,43 +5,55 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::PathBuf;
 
+use super::object::OBJECTS;
 use super::{Error, Result, Store};
 use crate::model::sharing::Way;
 use crate::model::Digest;
-use crate::sys::{parent, Original, Sys};
+use crate::sys::{parent, Bridge, Original, Sys};
+
+/// How files of one folder become objects.
+#[derive(Debug)]
+pub(crate) enum Sharer {
+    /// By clones.
+    Clone,
+    /// By names.
+    Link(Bridge),
+    /// Not at all, and why.
+    Copy(&'static str),
+}
 
 const CHANGED: &str = "they could not be linked one by one, or changed meanwhile";
 
 impl Store {
-    /// The best way for files like this one: what can be done is found out by doing it.
-    pub(crate) fn way(&self, sys: &Sys, original: &Original) -> Result<Way> {
+    /// The best way for this file and others of its folder.
+    pub(crate) fn sharer(&self, sys: &Sys, original: &Original) -> Result<Sharer> {
         let objects = self.objects_folder();
         if sys.clone_of(original, &objects, &objects, 0o644)?.is_some() {
-            return Ok(Way::Clone);
+            return Ok(Sharer::Clone);
         }
         let unreadable = |source| Error::Read { path: objects.clone(), source };
-        if !original.is_beside(&objects).map_err(unreadable)? {
-            return Ok(Way::Copy("podman's storage is on another file system than the store"));
-        }
         // A linked object keeps the mode of podman's file, set-user-ID programs among them.
-        match self.is_roots_alone().map_err(unreadable)? {
-            true => Ok(Way::Link),
-            false => Ok(Way::Copy("others than root may enter the store")),
+        if !self.is_roots_alone().map_err(unreadable)? {
+            return Ok(Sharer::Copy("others than root may enter the store"));
         }
+        Ok(match original.bridge(&objects).map_err(unreadable)? {
+            Some(bridge) => Sharer::Link(bridge),
+            None => Sharer::Copy("podman's storage is not on the file system of the store"),
+        })
     }
 
     /// Has a file, which was just read, be the object of this digest, and tells how: what cannot be shared after all is copied.
-    pub(crate) fn put_file(&self, sys: &Sys, digest: &Digest, original: &Original, way: Way) -> Result<Way> {
+    pub(crate) fn put_file(&self, sys: &Sys, digest: &Digest, original: &Original, by: &Sharer) -> Result<Way> {
         let objects = self.objects_folder();
         let target = self.object_file(digest);
         let folder = parent(&target);
         sys.create_dir(folder, 0o755)?;
-        let shared = match way {
-            Way::Clone => sys.clone_of(original, folder, &objects, 0o644)?,
-            Way::Link => sys.link_of(original, &objects)?,
-            Way::Copy(_) => None,
+        let (shared, way) = match by {
+            Sharer::Clone => (sys.clone_of(original, folder, &objects, 0o644)?, Way::Clone),
+            Sharer::Link(bridge) => (sys.link_of(original, bridge, &objects)?, Way::Link),
+            Sharer::Copy(why) => (None, Way::Copy(why)),
         };
         if let Some(file) = shared {
             file.place(sys, &target)?;
@@ -69,7 +81,7 @@ impl Store {
         Ok(meta.uid() == 0 && meta.mode() & 0o077 == 0)
     }
 
-    fn objects_folder(&self) -> std::path::PathBuf {
-        self.path().join(Path::new(super::object::OBJECTS))
+    fn objects_folder(&self) -> PathBuf {
+        self.path().join(OBJECTS)
     }
 }

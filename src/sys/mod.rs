@@ -4,6 +4,7 @@
 //! one step, counted; a fault plan can stop the program before step k or make it fail with an errno,
 //! so a test can try every k. Reading needs no door. `tests/architecture.rs` refuses `std::fs` writes elsewhere.
 
+mod bridge;
 mod command;
 mod composefs;
 mod extents;
@@ -15,6 +16,7 @@ mod original;
 mod tree;
 mod unnamed;
 
+pub use bridge::Bridge;
 pub use command::Output;
 pub use composefs::{Composefs, Verity};
 pub use extents::may_share;

@@ -13,7 +13,7 @@ use rustix::fs::{ioctl_ficlone, openat2, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::unnamed::Unnamed;
-use super::{Result, Sys};
+use super::{Bridge, Result, Sys};
 
 /// Bits of a mode that let others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -44,9 +44,9 @@ impl Original {
         self.seen.uid() == 0 && self.seen.mode() & OTHERS_WRITE == 0
     }
 
-    /// Whether it is on the file system of this directory.
-    pub fn is_beside(&self, directory: &Path) -> io::Result<bool> {
-        Ok(directory.metadata()?.dev() == self.seen.dev())
+    /// A way for names of files of its folder into a directory; `None` if there is none.
+    pub fn bridge(&self, to: &Path) -> io::Result<Option<Bridge>> {
+        Bridge::between(&self.folder, to)
     }
 
     /// Where it is, for messages.
@@ -56,7 +56,12 @@ impl Original {
 
     /// The same file, if it is what it was.
     pub fn again(&self) -> io::Result<File> {
-        let file = beneath(&self.folder, &self.path)?;
+        self.again_in(&self.folder)
+    }
+
+    /// The same, through another mount of its folder.
+    fn again_in(&self, folder: &File) -> io::Result<File> {
+        let file = beneath(folder, &self.path)?;
         match self.is(&file.metadata()?) && changed(&file.metadata()?) == changed(&self.seen) {
             true => Ok(file),
             false => Err(io::Error::other("it was changed while it was read; leave podman's storage alone meanwhile")),
@@ -97,11 +102,12 @@ impl Sys {
         Ok(cloned.then_some(unnamed))
     }
 
-    /// The original itself, with a temporary name in `spare`. `None`: that is not possible, or the original has changed.
-    pub fn link_of(&self, original: &Original, spare: &Path) -> Result<Option<Unnamed>> {
+    /// The original itself, with a temporary name in `spare`, to which the bridge leads. `None`: that is not possible, or the original has
+    /// changed.
+    pub fn link_of(&self, original: &Original, bridge: &Bridge, spare: &Path) -> Result<Option<Unnamed>> {
         self.step("link a file into", spare, || {
-            let Ok(file) = original.again() else { return Ok(None) };
-            match Unnamed::link_of(file, spare) {
+            let Ok(file) = original.again_in(&bridge.from) else { return Ok(None) };
+            match Unnamed::link_of(file, &bridge.to, spare) {
                 Ok(linked) => Ok(original.is(&linked.file().metadata()?).then_some(linked)),
                 Err(error) => unable(error),
             }
@@ -111,7 +117,7 @@ impl Sys {
 
 /// Nothing, if this says that the file systems, or this file, cannot do it; else the error.
 fn unable<T: Default>(error: Errno) -> io::Result<T> {
-    const CANNOT: [Errno; 10] = [
+    const CANNOT: [Errno; 11] = [
         Errno::OPNOTSUPP,
         Errno::NOTTY,
         Errno::NOSYS,
@@ -122,6 +128,7 @@ fn unable<T: Default>(error: Errno) -> io::Result<T> {
         Errno::ACCESS,
         Errno::TXTBSY,
         Errno::NOENT,
+        Errno::ROFS,
     ];
     match CANNOT.contains(&error) {
         true => Ok(T::default()),
@@ -152,19 +159,20 @@ mod tests {
     #[test]
     fn a_linked_file_is_the_same_file_and_one_that_is_dropped_leaves_no_name() {
         let (dir, original) = original();
-        assert!(original.has(5) && !original.has(4) && original.is_beside(dir.path()).unwrap());
-        let linked = Sys::real().link_of(&original, dir.path()).unwrap().unwrap();
+        assert!(original.has(5) && !original.has(4));
+        let bridge = original.bridge(dir.path()).unwrap().unwrap();
+        let linked = Sys::real().link_of(&original, &bridge, dir.path()).unwrap().unwrap();
         linked.place(&Sys::real(), &dir.path().join("y")).unwrap();
         let inode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().ino();
         assert_eq!((inode("y"), entries(&dir)), (inode("a/x"), 2));
         let (_, again) = Original::open(&original.folder, Path::new("a/x")).unwrap();
-        let linked = Sys::real().link_of(&again, dir.path()).unwrap().unwrap();
+        let linked = Sys::real().link_of(&again, &bridge, dir.path()).unwrap().unwrap();
         assert_eq!(entries(&dir), 3);
         // Renamed to what it is already: nothing happens, and the temporary name still goes.
         linked.place(&Sys::real(), &dir.path().join("y")).unwrap();
         assert_eq!(entries(&dir), 2);
         let (_, again) = Original::open(&original.folder, Path::new("a/x")).unwrap();
-        drop(Sys::real().link_of(&again, dir.path()).unwrap().unwrap());
+        drop(Sys::real().link_of(&again, &bridge, dir.path()).unwrap().unwrap());
         assert_eq!(entries(&dir), 2);
     }
 
@@ -183,7 +191,8 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(20)); // the clock of file times is coarse
             change(&dir.path().join("a/x"));
             assert!(original.again().is_err());
-            assert!(Sys::real().link_of(&original, dir.path()).unwrap().is_none());
+            let bridge = original.bridge(dir.path()).unwrap().unwrap();
+            assert!(Sys::real().link_of(&original, &bridge, dir.path()).unwrap().is_none());
             assert!(Sys::real().clone_of(&original, dir.path(), dir.path(), 0o644).unwrap().is_none());
             assert_eq!(entries(&dir), 1);
         }

@@ -36,13 +36,11 @@ impl Unnamed {
         })
     }
 
-    /// A file that has names already, with a temporary one more.
-    pub(super) fn link_of(file: File, spare: &Path) -> rustix::io::Result<Self> {
-        let mut linked = Self { file, temporary: None, spare: spare.to_owned() };
+    /// A file that has names already, with a temporary one more in `spare`, which is open.
+    pub(super) fn link_of(file: File, folder: &File, spare: &Path) -> rustix::io::Result<Self> {
         let temporary = temporary_in(spare);
-        linked.link_as(&temporary)?;
-        linked.temporary = Some(temporary);
-        Ok(linked)
+        linkat(&file, "", folder, temporary.file_name().unwrap_or_default(), AtFlags::EMPTY_PATH)?;
+        Ok(Self { file, temporary: Some(temporary), spare: spare.to_owned() })
     }
 
     /// The file, open.
