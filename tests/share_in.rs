@@ -179,7 +179,9 @@ fn storage_df(bench: &Bench) {
     };
     let used: Value = serde_json::from_str(&df(&["--json"])).unwrap();
     let bytes = |field: &str| used[field]["bytes"].as_u64().unwrap();
-    assert_eq!((&used["images"]["count"], &used["podman"]["count"]), (&Value::from(1), &Value::from(2)), "{used}");
+    assert_eq!(used["images"]["count"], 1, "{used}");
+    // Built without intermediate layers.
+    assert_eq!(used["podman"]["count"], 1, "{used}");
     let (shared, stored) = (bytes("linked") + used["clonedBytes"].as_u64().unwrap(), used["bytesStored"].as_u64());
     assert!(shared > 300 << 20 && shared < bytes("objects"), "{used}");
     assert_eq!(stored.unwrap(), bytes("objects") + bytes("podman") - shared);
