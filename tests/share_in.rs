@@ -22,6 +22,9 @@ const DISKS: [(&str, &[&str], &str); 3] = [
     ("btrfs", &["mkfs.btrfs", "-q"], "objectsCloned"),
 ];
 const SIZE: u64 = 3 << 30;
+/// Files of 100 bytes to 35 KB, and of 5 MB.
+const SMALL: usize = 1500;
+const LARGE: usize = 90;
 const IMAGE: &str = "localhost/host:v1";
 
 /// Bytes that no file system packs, others for each seed.
@@ -40,11 +43,11 @@ fn noise(size: usize, seed: u64) -> Vec<u8> {
 fn context(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     let mut lower = base().dir("bin").dir("usr/share").dir("usr/lib/firmware");
-    for at in 0..1500 {
+    for at in 0..SMALL {
         lower = lower.file(&format!("usr/share/f{at}"), &noise(100 + at * 23, at as u64));
     }
     let mut upper = Layer::new().dir("usr").dir("usr/lib").dir("usr/lib/firmware");
-    for at in 0..60 {
+    for at in 0..LARGE {
         upper = upper.file(&format!("usr/lib/firmware/f{at}"), &noise(5_000_000 + at, 5000 + at as u64));
     }
     let busybox = fs::read("/bin/busybox").unwrap();
@@ -194,7 +197,7 @@ fn storage_df(bench: &Bench) {
 fn live_together(bench: &Bench) {
     let (lab, store) = (bench.lab, bench.store("shared"));
     let contents = bench.contents(IMAGE);
-    assert_eq!(contents.lines().count(), 1500 + 60 + 4);
+    assert_eq!(contents.lines().count(), SMALL + LARGE + 4);
     bench.build("derived", "localhost/derived:v1");
     let derived = bench.contents("localhost/derived:v1");
     let sums =

@@ -89,7 +89,10 @@ impl<'a> Writers<'a> {
     /// Hashes the next `size` bytes of a stream, and has the file that they come from shared: nothing of them is kept.
     pub fn put_file(&mut self, tar: &mut Parts, size: u64, share: Share) -> Result<Stored, Fault> {
         let mut hasher = Hasher::default();
-        each_slice(tar, size, |slice| Ok(hasher.update(&slice)))?;
+        each_slice(tar, size, |slice| {
+            hasher.update(&slice);
+            Ok(())
+        })?;
         let digest = hasher.finish();
         let new = self.is_new(digest, size);
         if new {
