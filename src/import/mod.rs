@@ -12,6 +12,7 @@ mod read_back;
 mod split;
 mod survey;
 mod tar;
+mod write_back;
 mod writers;
 
 pub use budget::Budget;

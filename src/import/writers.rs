@@ -7,12 +7,12 @@ use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
+use super::layer::Importer;
 use super::parts::{Content, Parts, Slice};
 use super::Fault;
 use crate::model::Digest;
 use crate::store::verity::Hasher;
 use crate::store::{Error, Store, Stored};
-use crate::sys::Sys;
 
 const THREADS: usize = 2;
 /// Jobs that may wait; what they hold, the pool of parts bounds.
@@ -53,15 +53,15 @@ pub(super) struct Writers<'a> {
 
 impl<'a> Writers<'a> {
     /// Starts the threads.
-    pub fn start(scope: &'a Scope<'a, '_>, store: &'a Store, sys: &'a Sys) -> Self {
+    pub fn start(scope: &'a Scope<'a, '_>, importer: &'a Importer<'a>) -> Self {
         let (jobs, receiver) = sync_channel(QUEUE);
         let receiver = Arc::new(Mutex::new(receiver));
         let threads = (0..THREADS).map(|_| {
             let receiver = Arc::clone(&receiver);
-            scope.spawn(move || work(&receiver, store, sys))
+            scope.spawn(move || work(&receiver, importer))
         });
         let threads = threads.collect();
-        Self { store, jobs, batch: Batch::default(), given: HashSet::new(), threads }
+        Self { store: importer.store, jobs, batch: Batch::default(), given: HashSet::new(), threads }
     }
 
     /// Names the content and has it written, if it is not there and not on its way. `part` counts the stream's parts.
@@ -134,28 +134,35 @@ fn stopped() -> Fault {
     Fault::Write(io::Error::other("writing has stopped"))
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, store: &Store, sys: &Sys) -> Result<(), Error> {
+fn work(jobs: &Mutex<Receiver<Job>>, importer: &Importer<'_>) -> Result<(), Error> {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
             Err(_) => return Ok(()),
-            Ok(Job::Contents(contents)) => {
-                for (digest, content) in contents {
-                    store.put_hashed(sys, &digest, content.slices())?;
-                }
-            }
-            Ok(Job::Stream(pieces)) => receive(&pieces, store, sys)?,
+            Ok(Job::Contents(contents)) => write_contents(contents, importer)?,
+            Ok(Job::Stream(pieces)) => write_stream(&pieces, importer)?,
         }
     }
 }
 
-fn receive(pieces: &Receiver<Piece>, store: &Store, sys: &Sys) -> Result<(), Error> {
+fn write_contents(contents: Vec<(Digest, Content)>, importer: &Importer<'_>) -> Result<(), Error> {
+    let mut bytes = 0;
+    for (digest, content) in contents {
+        importer.store.put_hashed(importer.sys, &digest, content.slices())?;
+        bytes += content.size;
+    }
+    importer.write_back.wrote(bytes, importer.store, importer.sys)
+}
+
+fn write_stream(pieces: &Receiver<Piece>, importer: &Importer<'_>) -> Result<(), Error> {
+    let Importer { store, sys, write_back, .. } = importer;
     let mut file = store.new_object(sys, None)?;
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
                 let unwritable = |source| Error::Write { path: store.path().join("objects"), source };
                 file.write_all(&bytes).map_err(unwritable)?;
+                write_back.wrote(bytes.len() as u64, store, sys)?;
             }
             Piece::Name(digest) => return store.place(sys, file, &digest),
         }
