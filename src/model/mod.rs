@@ -8,6 +8,7 @@ pub mod image;
 pub mod progress;
 pub mod prune;
 pub mod reference;
+pub mod share;
 pub mod status;
 mod text;
 pub mod update;
