@@ -1,5 +1,6 @@
 //! `cfs-host image pull`.
 
+use super::share::Shown;
 use crate::cli::print_json;
 use crate::cli::sysroot::Sysroot;
 use crate::cli::transport::Transport;
@@ -18,6 +19,11 @@ use crate::ui::{self, progress};
 pub struct Args {
     /// The image: [docker://]HOST/NAME[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or containers-storage:NAME
     image: Reference,
+    /// Show it to podman as well, as `image share` does
+    #[arg(long)]
+    share: bool,
+    #[command(flatten)]
+    shown: Shown,
     #[command(flatten)]
     sysroot: Sysroot,
     #[command(flatten)]
@@ -42,10 +48,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let watch = |event| progress.event(event);
     let pulled = pull(&args.image, &Options::from(args.transport), &store, &sys, &watch)?;
     progress.finish();
+    let name = match args.share {
+        true => Some(args.shown.share(&args.sysroot, &store, &sys, &args.image.to_string())?),
+        false => None,
+    };
     match (args.json, args.quiet) {
         (true, _) => print_json("ImagePull", &pulled)?,
         (_, true) => println!("{}", pulled.manifest_digest),
-        _ => print!("{}", ui::image::pulled(&pulled)),
+        _ => {
+            print!("{}", ui::image::pulled(&pulled));
+            name.iter().for_each(|name| println!("{}", ui::share::shown(name)));
+        }
     }
     Ok(())
 }

@@ -1,0 +1,192 @@
+//! share: images of the store become visible to podman, which can only read them; and what is published follows what the host runs.
+//!
+//! Observe, decide, apply. The store's tags are the truth, the directory follows them: a tag comes before its image is shown and
+//! goes after it is hidden, so whatever podman sees, `prune` keeps. An image that something of podman's builds on is not hidden.
+
+mod load;
+mod status;
+mod wanted;
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::host::Host;
+use super::images::{require, Found};
+use super::import::stored_pieces;
+use super::Refused;
+use crate::fetch::Stores;
+use crate::model::reference::Reference;
+use crate::model::share::{Because, Shared};
+use crate::share::published::{self, ASKED, OF_HOST};
+use crate::share::{consider, podman_name, Directory, Own};
+use crate::store::Store;
+use crate::sys::Sys;
+use load::Known;
+pub use status::status;
+use wanted::{OfHost, Wanted, Wish};
+
+/// Where a host shows its images.
+pub const DIRECTORY: &str = "run/cfs-host/containers";
+
+/// A store, and where podman sees it.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The additional image store.
+    pub directory: Directory,
+    /// The host whose store it is, if it is one's.
+    pub host: Option<&'a Host>,
+}
+
+/// The additional image store at this path.
+pub fn directory(path: &Path) -> Directory {
+    Directory::at(path)
+}
+
+/// Publishes an image of the store, by podman's name if one is given; gives the name.
+pub fn share(place: &Place<'_>, sys: &Sys, image: &str, name: Option<&str>) -> anyhow::Result<String> {
+    require_form(place, sys)?;
+    let manifest = match require(place.store, image)? {
+        Found::Manifest(digest) => digest,
+        Found::Image(digest) => {
+            return Err(Refused(format!("{digest} is an EROFS image alone: give the OCI image")).into())
+        }
+    };
+    let name = match name {
+        Some(name) => podman_name(name).ok_or_else(|| Refused(format!("podman would not take the name {name:?}")))?,
+        None => default_name(image).ok_or_else(|| {
+            Refused(format!("{image} is no name for podman, which has lower-case letters only: give one with --name"))
+        })?,
+    };
+    keep(place.store, sys, &manifest, (ASKED, &name))?;
+    apply(place, sys, &[])?;
+    Ok(name)
+}
+
+/// Hides these images, by podman's names or as the store has them; all or none. Gives the names that are gone.
+pub fn unshare(place: &Place<'_>, sys: &Sys, images: &[String]) -> anyhow::Result<Vec<String>> {
+    let tags = place.store.tags(ASKED)?;
+    let mut leaving: Vec<String> = Vec::new();
+    for image in images {
+        let full = podman_name(image).or_else(|| default_name(image));
+        let stream = || match require(place.store, image) {
+            Ok(Found::Manifest(digest)) => Some(published::stream_name(&digest)),
+            _ => None,
+        };
+        let named: Vec<&String> = tags.iter().map(|tag| &tag.text).filter(|text| Some(*text) == full.as_ref()).collect();
+        let found = match (named.is_empty(), named.is_empty().then(stream).flatten()) {
+            (false, _) => named,
+            (true, stream) => tags.iter().filter(|tag| Some(&tag.stream) == stream.as_ref()).map(|tag| &tag.text).collect(),
+        };
+        if found.is_empty() {
+            return Err(Refused(format!("nobody published {image}: `cfs-host image shared` lists what is")).into());
+        }
+        leaving.extend(found.into_iter().cloned());
+    }
+    leaving.sort();
+    leaving.dedup();
+    apply(place, sys, &leaving)?;
+    Ok(leaving)
+}
+
+/// Publishes what should be: after a restart, after an update, or after podman has changed.
+pub fn sync(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
+    place.directory.create(sys)?;
+    require_form(place, sys)?;
+    apply(place, sys, &[])?;
+    status(place, sys)
+}
+
+/// Fails with the reasons if no form is safe here.
+fn require_form(place: &Place<'_>, sys: &Sys) -> anyhow::Result<()> {
+    let considered = consider(&status::ground(place, sys));
+    if considered.iter().any(|form| form.chosen) {
+        return Ok(());
+    }
+    let why: Vec<String> = considered.iter().map(|form| form.why.clone()).collect();
+    Err(Refused(format!("images cannot be shown to podman here: {}", why.join("; "))).into())
+}
+
+/// Makes the directory what the tags and the host say, but for the names that leave.
+fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()> {
+    place.directory.create(sys)?;
+    let _locked = place.directory.lock(sys, place.store)?;
+    let host = of_host(place.host)?;
+    for image in &host {
+        keep(place.store, sys, &image.manifest, (OF_HOST, &image.manifest))?;
+    }
+    let wanted = decide(place.store, host, leaving)?;
+    place.directory.publish(sys, place.store, &wanted.images)?;
+    for name in leaving {
+        place.store.untag(sys, ASKED, name)?;
+    }
+    for manifest in &wanted.dropped {
+        place.store.untag(sys, OF_HOST, manifest)?;
+    }
+    Ok(())
+}
+
+/// What is to be seen, and what podman has itself.
+fn decide(store: &Store, host: Vec<OfHost>, leaving: &[String]) -> anyhow::Result<Wanted> {
+    let own = Own::read(&Stores::read()?.own)?;
+    let manifest = |stream: &str| published::manifest_of(stream).map(str::to_owned);
+    let asked = store.tags(ASKED)?.into_iter().filter_map(|tag| Some((tag.text, manifest(&tag.stream)?))).collect();
+    let kept = store.tags(OF_HOST)?.into_iter().filter_map(|tag| manifest(&tag.stream)).collect();
+    let wish = Wish { asked, kept, host, leaving: leaving.to_vec() };
+    let known = Known::load(store, wish.manifests())?;
+    Ok(wish.decide(&known, &own)?)
+}
+
+/// Everything that podman will see of an image, under a tag; durable on return.
+fn keep(store: &Store, sys: &Sys, manifest: &str, tag: (&str, &str)) -> anyhow::Result<()> {
+    let pieces = stored_pieces(store, manifest)?;
+    let layers: Vec<_> = pieces.layers.iter().map(|(id, stream, _)| (*id, *stream)).collect();
+    let kept = published::keep(store, sys, (manifest, &pieces.manifest_stream), &layers, tag);
+    kept.with_context(|| format!("cannot publish {manifest}"))
+}
+
+/// What the host runs, and what waits for the shutdown.
+fn of_host(host: Option<&Host>) -> anyhow::Result<Vec<OfHost>> {
+    let Some(host) = host else { return Ok(Vec::new()) };
+    let origin = host.origin(&host.deployment)?;
+    let mut found = vec![OfHost::new(&origin.manifest_digest, &origin.reference, Because::Booted)];
+    if let Some(staged) = host.staged()? {
+        found.push(OfHost::new(&staged.manifest_digest, &staged.reference, Because::Staged));
+    }
+    Ok(found)
+}
+
+/// podman's name of what a reference names.
+fn default_name(reference: &str) -> Option<String> {
+    let of_path = |path: &Path, tag: Option<String>| {
+        let name = path.file_name()?.to_str()?.trim_end_matches(".tar").to_owned();
+        podman_name(&format!("localhost/{name}:{}", tag.unwrap_or("latest".to_owned())))
+    };
+    match reference.parse::<Reference>().ok()? {
+        Reference::Registry(name) | Reference::ContainersStorage(name) => {
+            podman_name(name.split_once('@').map_or(&*name, |(name, _)| name))
+        }
+        Reference::OciDir { path, tag } | Reference::OciArchive { path, tag } => of_path(&path, tag),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_has_a_name_for_what_a_reference_names() {
+        for (reference, name) in [
+            ("docker://example.org/host:v1", Some("example.org/host:v1")),
+            ("example.org/host@sha256:00", Some("example.org/host:latest")),
+            ("oci:/srv/images/app:v1", Some("localhost/app:v1")),
+            ("oci:/srv/images/app", Some("localhost/app:latest")),
+            ("oci-archive:/srv/app.tar:v1", Some("localhost/app:v1")),
+            ("oci:/srv/.tmpAbC:v1", None),
+        ] {
+            assert_eq!(default_name(reference).as_deref(), name, "{reference}");
+        }
+    }
+}
