@@ -75,10 +75,13 @@ pub fn unshare(place: &Place<'_>, sys: &Sys, images: &[String]) -> anyhow::Resul
             Ok(Found::Manifest(digest)) => Some(published::stream_name(&digest)),
             _ => None,
         };
-        let named: Vec<&String> = tags.iter().map(|tag| &tag.text).filter(|text| Some(*text) == full.as_ref()).collect();
+        let named: Vec<&String> =
+            tags.iter().map(|tag| &tag.text).filter(|text| Some(*text) == full.as_ref()).collect();
         let found = match (named.is_empty(), named.is_empty().then(stream).flatten()) {
             (false, _) => named,
-            (true, stream) => tags.iter().filter(|tag| Some(&tag.stream) == stream.as_ref()).map(|tag| &tag.text).collect(),
+            (true, stream) => {
+                tags.iter().filter(|tag| Some(&tag.stream) == stream.as_ref()).map(|tag| &tag.text).collect()
+            }
         };
         if found.is_empty() {
             return Err(Refused(format!("nobody published {image}: `cfs-host image shared` lists what is")).into());

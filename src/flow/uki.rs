@@ -56,12 +56,7 @@ pub struct Built {
 }
 
 /// Builds and signs the UKI that `seal` would put into this image, and writes it to a file.
-pub fn build(
-    source: &dyn Source,
-    ingredients: &Ingredients<'_>,
-    output: &Path,
-    sys: &Sys,
-) -> anyhow::Result<Built> {
+pub fn build(source: &dyn Source, ingredients: &Ingredients<'_>, output: &Path, sys: &Sys) -> anyhow::Result<Built> {
     let arch = arch(source.image())?;
     let (store, _scratch) = scratch_store(sys)?;
     let image = import(source, &store, sys, Keep::Tagged, &|_| ())?;

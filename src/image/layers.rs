@@ -24,20 +24,18 @@ const OPAQUE_XATTR: &str = "trusted.overlay.opaque";
 /// Attributes that a layer may set; the others would speak to overlayfs or the host's security modules.
 const ALLOWED: [&[u8]; 2] = [b"security.capability", b"user."];
 const REFUSED: &[u8] = b"user.overlay.";
-/// The root of a layer that has no entry for it.
-const ROOT: Stat = Stat { st_mode: 0o755, st_uid: 0, st_gid: 0, st_mtim_sec: 0, st_mtim_nsec: 0, xattrs: BTreeMap::new() };
+/// The root of a base that has no entry for it, as containers/storage makes it.
+const ROOT: Stat =
+    Stat { st_mode: 0o555, st_uid: 0, st_gid: 0, st_mtim_sec: 0, st_mtim_nsec: 0, xattrs: BTreeMap::new() };
 
 /// One image for each layer, from the base up.
 pub fn layer_images(layers: Vec<Vec<Entry>>) -> Result<Vec<ErofsImage>> {
     let mut below = Files::new(ROOT);
     let mut images = Vec::new();
     for (index, entries) in layers.into_iter().enumerate() {
-        let fail = |path: &[u8], why| Error::Layer {
-            layer: index + 1,
-            path: String::from_utf8_lossy(path).into_owned(),
-            why,
-        };
-        let mut own = Files::new(ROOT);
+        let fail =
+            |path: &[u8], why| Error::Layer { layer: index + 1, path: String::from_utf8_lossy(path).into_owned(), why };
+        let mut own = Files::new(below.root.stat.clone());
         // A marker speaks of its directory as a whole: it comes last.
         let (markers, others): (Vec<&Entry>, Vec<&Entry>) =
             entries.iter().partition(|entry| merge::split(&entry.path).1 == OPAQUE);
@@ -47,7 +45,10 @@ pub fn layer_images(layers: Vec<Vec<Entry>>) -> Result<Vec<ErofsImage>> {
         for marker in markers {
             make_opaque(&mut own, &below, &marker.path).map_err(|why| fail(&marker.path, why))?;
         }
+        // What entries replaced has no name any more.
+        own.compact();
         // What other tools would read differently is refused here too.
+        below.root.stat = own.root.stat.clone();
         merge::add(&mut below, entries).map_err(|(path, why)| fail(&path, why))?;
         images.push(image(|bytes| Ok(View::new(&own).write(bytes)?))?);
     }
@@ -76,9 +77,11 @@ fn is_allowed(name: &[u8]) -> bool {
 /// It hides all below it; whiteouts in it have nothing to add, and overlayfs has one attribute for both.
 fn make_opaque(own: &mut Files, below: &Files, marker: &[u8]) -> Outcome<()> {
     let (path, _) = merge::split(marker);
-    let whiteouts: Vec<LeafId> = own.leaves.iter().enumerate().filter(|(_, leaf)| is_whiteout(leaf)).map(|(id, _)| LeafId(id)).collect();
+    let whiteouts: Vec<LeafId> =
+        own.leaves.iter().enumerate().filter(|(_, leaf)| is_whiteout(leaf)).map(|(id, _)| LeafId(id)).collect();
     let folder = parent(own, below, path)?;
-    let names = folder.sorted_entries().filter(|(_, inode)| matches!(inode, Inode::Leaf(id, _) if whiteouts.contains(id)));
+    let names =
+        folder.sorted_entries().filter(|(_, inode)| matches!(inode, Inode::Leaf(id, _) if whiteouts.contains(id)));
     let names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
     names.iter().for_each(|name| folder.remove(name));
     folder.stat.xattrs.insert(Box::from(OsStr::new(OPAQUE_XATTR)), Box::from(&b"y"[..]));
@@ -145,15 +148,22 @@ mod tests {
     #[test]
     fn a_layer_shows_what_it_brings_and_what_it_hides() {
         let below = vec![entry("a", Item::Directory), file("a/x", "1"), file("a/y", "2")];
-        let above = vec![file("a/.wh.x", ""), file("a/z", "3"), entry("o", Item::Directory), file("o/.wh..wh..opq", ""), file("o/.wh.w", "")];
+        let above = vec![file("a/.wh.x", ""), file("a/z", "3")];
         let trees = trees(vec![below, above]);
         assert_eq!(trees[0].get("a/x").unwrap().0, Node::Inline(b"1".to_vec()));
         let (hidden, _) = trees[1].get("a/x").unwrap();
         assert!(matches!(hidden, Node::Special { rdev: 0, .. }), "{hidden:?}");
         assert_eq!(trees[1].get("a/y"), None);
-        let (_, opaque) = trees[1].get("o").unwrap();
-        assert_eq!(trees[1].get("o/w"), None);
-        assert_eq!(opaque.xattrs, [(OPAQUE_XATTR.as_bytes().to_vec(), b"y".to_vec())]);
+    }
+
+    #[test]
+    fn an_opaque_directory_says_so_and_has_no_whiteouts() {
+        let layer = vec![entry("o", Item::Directory), file("o/.wh.w", ""), file("o/.wh..wh..opq", "")];
+        let image = layer_images(vec![vec![entry("o", Item::Directory), file("o/w", "1")], layer]).unwrap().remove(1);
+        assert_eq!(Tree::from_erofs(&image.bytes).unwrap().list("o").unwrap(), Vec::<Vec<u8>>::new());
+        // The reader has no word for it: overlayfs sees the escaped attribute, and not that of whiteouts.
+        let holds = |text: &[u8]| image.bytes.windows(text.len()).any(|bytes| bytes == text);
+        assert!(holds(b"overlay.overlay.opaque") && !holds(b"overlay.overlay.whiteouts"));
     }
 
     #[test]

@@ -86,9 +86,11 @@ impl Directory {
         // Images have old set-uid programs: nobody but root comes to their files by this way.
         sys.create_dir(&self.path.join("overlay"), 0o700)?;
         sys.create_dir(&self.path.join(LINKS), 0o700)?;
-        for (file, content) in LOCKS.iter().map(|lock| (*lock, "")).chain(
-            ["overlay-layers/layers.json", "overlay-images/images.json"].map(|list| (list, "[]")),
-        ) {
+        for (file, content) in LOCKS
+            .iter()
+            .map(|lock| (*lock, ""))
+            .chain(["overlay-layers/layers.json", "overlay-images/images.json"].map(|list| (list, "[]")))
+        {
             let path = self.path.join(file);
             if !path.exists() {
                 sys.write_file(&path, content.as_bytes(), 0o644)?;
@@ -121,8 +123,7 @@ impl Directory {
         for layer in layers.values() {
             self.place(sys, store, layer)?;
         }
-        let listed: Vec<&ImageRecord> =
-            images.iter().filter(|image| image.listed).map(|image| &image.record).collect();
+        let listed: Vec<&ImageRecord> = images.iter().filter(|image| image.listed).map(|image| &image.record).collect();
         for image in &listed {
             self.place_documents(sys, image)?;
         }

@@ -49,8 +49,7 @@ impl Own {
     /// Layers that are not its own and that something of its own builds on, with the names of what does.
     pub fn needs(&self) -> BTreeMap<String, BTreeSet<String>> {
         let image = |image: &OwnImage| (image.layer.clone(), name("image", &image.id, image.names.as_deref()));
-        let container =
-            |one: &OwnContainer| (one.layer.clone(), name("container", &one.id, one.names.as_deref()));
+        let container = |one: &OwnContainer| (one.layer.clone(), name("container", &one.id, one.names.as_deref()));
         let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let named = self.images.iter().map(image).chain(self.containers.iter().map(container));
         for (layer, name) in named.filter_map(|(layer, name)| Some((layer.filter(|id| !id.is_empty())?, name))) {
@@ -107,9 +106,11 @@ mod tests {
 
     fn store(images: &str, layers: &str, containers: &str) -> (tempfile::TempDir, Result<Own>) {
         let dir = tempfile::tempdir().unwrap();
-        for (folder, file, text) in
-            [("images", "images", images), ("layers", "layers", layers), ("containers", "volatile-containers", containers)]
-        {
+        for (folder, file, text) in [
+            ("images", "images", images),
+            ("layers", "layers", layers),
+            ("containers", "volatile-containers", containers),
+        ] {
             let folder = dir.path().join(format!("overlay-{folder}"));
             fs::create_dir(&folder).unwrap();
             fs::write(folder.join(format!("{file}.json")), text).unwrap();

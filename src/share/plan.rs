@@ -63,7 +63,8 @@ fn mounts(ground: &Ground) -> Result<String, String> {
     }
     Ok(match ground.verity {
         true => "nothing is copied, one page cache, and fs-verity checks what is read".to_owned(),
-        false => "nothing is copied, one page cache; nothing checks what is read, as the file system has no fs-verity".to_owned(),
+        false => "nothing is copied, one page cache; nothing checks what is read, as the file system has no fs-verity"
+            .to_owned(),
     })
 }
 

@@ -43,8 +43,7 @@ pub fn list(store: &Store, mut body: Body<'_>, entries: &[Entry]) -> io::Result<
     let mut lines = Lines { out: GzEncoder::new(Vec::new(), Compression::default()), position: 0 };
     let last: HashMap<&[u8], usize> =
         entries.iter().enumerate().map(|(number, entry)| (entry.path.as_slice(), number)).collect();
-    let mut files =
-        entries.iter().enumerate().filter_map(|(number, entry)| Some((number, entry, object(entry)?)));
+    let mut files = entries.iter().enumerate().filter_map(|(number, entry)| Some((number, entry, object(entry)?)));
     while let Some(part) = body.part()? {
         let digest = match part {
             Part::Inline(bytes) => {

@@ -24,7 +24,10 @@ pub fn list(shared: &Shared) -> String {
     table
         .row("directory", &shared.directory)
         .row("podman", shared.podman.as_deref().unwrap_or("not installed"))
-        .row("configured", if shared.configured { "yes".to_owned() } else { format!("no: {}", unread(&shared.directory)) })
+        .row(
+            "configured",
+            if shared.configured { "yes".to_owned() } else { format!("no: {}", unread(&shared.directory)) },
+        )
         .row("users", shared.users);
     for considered in &shared.considered {
         let verdict = if considered.chosen { "used: " } else { "" };

@@ -88,7 +88,9 @@ impl Wish {
             let users = provide(manifest);
             if !users.is_empty() {
                 let users = users.join(", ");
-                return Err(Refused(format!("podman needs {name}: {users} builds on it; remove that first (podman rm, podman rmi)")));
+                return Err(Refused(format!(
+                    "podman needs {name}: {users} builds on it; remove that first (podman rm, podman rmi)"
+                )));
             }
         }
         let dropped = dropped.into_iter().cloned().collect();

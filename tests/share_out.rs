@@ -1,0 +1,405 @@
+//! Images of a store as a real podman sees them: run, built on, pushed, pulled around, and never taken; whatever step of publishing is
+//! the last one. `CRASH_STRIDE=N` tries every N-th step.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fixture;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use cfs_host::store::Store;
+use cfs_host::sys::Sys;
+use fixture::podman::Podman;
+use fixture::registry::Registry;
+use fixture::stores::{pattern, Lab, Mounted};
+use fixture::{cfsctl, run, Layer};
+use serde_json::Value;
+use tar::EntryType;
+
+const ABORTED: i32 = 6;
+const APP: &str = "localhost/app:v1";
+
+/// A store, its additional image store, and a podman that reads it.
+struct Shop {
+    podman: Podman,
+    lab: Lab,
+    _memory: Mounted,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let lab = Lab::new();
+        let memory = Mounted::tmpfs(&lab, "memory", "512m");
+        let podman = Podman::new(lab.path("podman"), &[lab.path("memory/containers")], "");
+        let shop = Self { podman, lab, _memory: memory };
+        fs::create_dir(shop.lab.path("store")).unwrap();
+        Store::open_or_create(&shop.lab.repository("store"), &Sys::real()).unwrap();
+        shop.ok(&["image", "share"]);
+        shop
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.lab.path("memory/containers")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let shows = arguments.iter().any(|word| word.contains("share"));
+        let to = self.directory().display().to_string();
+        let directory: &[&str] = if shows { &["--to", &to] } else { &[] };
+        let mut command = self.lab.command("store", &[arguments, directory].concat());
+        command.env("CONTAINERS_STORAGE_CONF", self.podman.conf());
+        command
+    }
+
+    fn on(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        run(&mut self.command(arguments))
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.on(arguments);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Pulls an image of these layers and shows it as `localhost/NAME:v1`; gives its reference.
+    fn show(&self, name: &str, layers: &[Vec<u8>]) -> String {
+        let reference = self.lab.image(name, layers);
+        self.ok(&["image", "pull", "--quiet", "--share", &reference]);
+        reference
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let below = self.directory().join("overlay");
+        for layer in fs::read_dir(below).into_iter().flatten().flatten().filter(|entry| entry.file_name().len() == 64) {
+            let _ = Command::new("umount").args(["-q", "--lazy"]).arg(layer.path().join("diff")).status();
+        }
+    }
+}
+
+/// Something to run: all that a container needs is one static program.
+fn base() -> Vec<u8> {
+    let busybox = fs::read("/bin/busybox").expect("busybox-static is not installed: ci/setup");
+    let base =
+        ["bin", "etc", "usr", "usr/lib", "dev", "proc", "sys", "run", "tmp"].into_iter().fold(Layer::new(), Layer::dir);
+    base.with("bin/busybox", |header| header.set_mode(0o755), EntryType::Regular, &busybox)
+        .symlink("bin/sh", "busybox")
+        .file("usr/lib/large", &pattern(200_000, 1))
+        .file("usr/lib/more", &pattern(3000, 3))
+        .dir("usr/old")
+        .file("usr/old/one", b"1")
+        .file("usr/old/two", &pattern(400, 2))
+        .finish()
+}
+
+fn odd_owner(header: &mut tar::Header) {
+    header.set_uid(33);
+    header.set_mode(0o4755);
+}
+
+/// All that a layer can say of the ones below.
+fn odd() -> Vec<u8> {
+    Layer::new()
+        .with("usr/bin", |header| header.set_mode(0o750), EntryType::Directory, b"")
+        .with("usr/bin/tool", |header| header.set_mode(0o777), EntryType::Regular, &pattern(500, 2))
+        .with("usr/bin/other", odd_owner, EntryType::Regular, &pattern(700, 5))
+        .hardlink("usr/bin/same", "usr/bin/tool")
+        .device("dev/null", EntryType::Char, 1, 3)
+        .file("usr/lib/.wh.more", b"")
+        .dir("usr/old")
+        .file("usr/old/.wh..wh..opq", b"")
+        .file("usr/old/three", &pattern(300, 4))
+        .file("etc/.wh.gone", b"")
+        .finish()
+}
+
+fn app() -> Vec<Vec<u8>> {
+    let again = Layer::new().file("etc/name", &pattern(100, 7)).finish();
+    vec![base(), odd(), again.clone(), again]
+}
+
+/// Everything below a directory with what a write would change.
+fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(path) = open.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        found.insert(path.clone(), (meta.ino(), meta.mode(), meta.mtime(), meta.ctime_nsec()));
+        if meta.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found
+}
+
+fn bytes_of(directory: &Path) -> u64 {
+    run(Command::new("du").arg("-sk").arg(directory)).split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn podman_sees_an_image_as_if_it_had_pulled_it_and_pushes_the_same_bytes() {
+    let shop = Shop::new();
+    let reference = shop.show("app", &app());
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    let own = Podman::new(shop.lab.path("own"), &[], "");
+    let id = own.take(&reference, APP);
+    assert_eq!(shop.podman.tree(APP), own.tree(APP));
+    assert_eq!(
+        shop.podman.run(APP, &["sh", "-c", "busybox head -c 5 /usr/lib/large | busybox wc -c; busybox ls /usr/old"]),
+        "5\nthree"
+    );
+    let pushed = |podman: &Podman, to: &str| {
+        podman.ok(&["push", "-q", APP, &format!("oci:{}:v1", shop.lab.text(to))]);
+        let index: Value = serde_json::from_slice(&fs::read(shop.lab.path(to).join("index.json")).unwrap()).unwrap();
+        index["manifests"][0]["digest"].clone()
+    };
+    assert_eq!(pushed(&shop.podman, "ours"), pushed(&own, "theirs"));
+    own.ok(&["rmi", "-f", &id]);
+    shop.lab.clean("store");
+    assert!(cfsctl(&shop.lab.repository("store"), &["gc", "--dry-run"]).contains("Objects: 0 "));
+}
+
+/// What podman commits where metadata is copied up without the data: zeros. Here a layer is a mount of its own, whatever the options.
+#[test]
+fn a_change_of_mode_or_name_in_a_derived_build_keeps_the_content() {
+    for options in ["", "[storage.options.overlay]\nmountopt = \"nodev,metacopy=on\""] {
+        let mut shop = Shop::new();
+        shop.podman = Podman::new(shop.lab.path("podman"), &[shop.directory()], options);
+        shop.show("app", &app());
+        let text = format!(
+            "FROM {APP}\nRUN busybox chmod 600 /usr/lib/large && busybox mv /usr/old /usr/new && busybox rm /etc/name && \\\n\
+             busybox chown 7 /usr/bin/tool && busybox sh -c 'echo more >> /usr/bin/other'\n"
+        );
+        shop.podman.build("derived", &text);
+        let derived = "localhost/derived:latest";
+        let archive = shop.lab.path("derived.tar").display().to_string();
+        shop.podman.ok(&["save", "-q", "--format=oci-archive", "-o", &archive, derived]);
+        // Read by a podman that has nothing of ours.
+        let other = Podman::new(shop.lab.path("other"), &[], "");
+        other.ok(&["load", "-q", "-i", &archive]);
+        let tree = other.tree(derived);
+        assert_eq!(tree, shop.podman.tree(derived));
+        let original = shop.podman.tree(APP);
+        let sum = |tree: &[String], path: &str| {
+            let ending = format!("  ./{path}");
+            tree.iter().find(|line| line.ends_with(&ending)).map(|line| line.split(' ').next().unwrap().to_owned())
+        };
+        assert_eq!(sum(&tree, "usr/lib/large"), sum(&original, "usr/lib/large"));
+        assert_eq!(sum(&tree, "usr/new/three"), sum(&original, "usr/old/three"));
+        assert_eq!(sum(&tree, "usr/bin/tool"), sum(&original, "usr/bin/tool"));
+        assert!(tree.iter().any(|line| line.starts_with("usr/lib/large f 600 ")), "{tree:?}");
+        assert_eq!(sum(&tree, "etc/name"), None);
+        other.ok(&["rmi", "-f", derived]);
+        let own = bytes_of(&shop.podman.graph());
+        println!("a build on an image of {} bytes took {own}", bytes_of(&shop.lab.repository("store")));
+        shop.podman.ok(&["rmi", derived]);
+    }
+}
+
+#[test]
+fn a_pull_of_a_derived_image_stores_its_new_layer_alone() {
+    let shop = Shop::new();
+    let registry = Registry::start(&shop.lab.path(""));
+    let name = format!("{}/app:v1", registry.address);
+    let derived = format!("{}/derived:v1", registry.address);
+    for (name, layers) in
+        [(&name, app()), (&derived, [app(), vec![Layer::new().file("etc/own", &pattern(900, 8)).finish()]].concat())]
+    {
+        let reference = shop.lab.image(&name.replace(['/', ':'], "-"), &layers);
+        run(Command::new("skopeo").args([
+            "copy",
+            "-q",
+            "--dest-tls-verify=false",
+            &reference,
+            &format!("docker://{name}"),
+        ]));
+    }
+    shop.ok(&["image", "pull", "--quiet", "--insecure-transport", "--share", &name]);
+    let asked = registry.requests().len();
+    shop.podman.ok(&["pull", "-q", "--tls-verify=false", &derived]);
+    let blobs =
+        registry.requests()[asked..].iter().filter(|line| line.starts_with("GET") && line.contains("/blobs/")).count();
+    assert_eq!(blobs, 2, "its configuration and one layer: {:?}", &registry.requests()[asked..]);
+    let layers = fs::read_dir(shop.podman.graph().join("overlay")).unwrap();
+    let layers = layers.filter(|entry| entry.as_ref().unwrap().file_name().len() == 64).count();
+    assert_eq!(layers, 1);
+    assert!(shop.podman.tree(&derived).iter().any(|line| line.starts_with("etc/own f ")));
+    println!("a pull of a derived image took {} bytes", bytes_of(&shop.podman.graph().join("overlay")));
+    // Its layers stay as long as podman needs them, whoever asks.
+    let words = shop.refused(&["image", "unshare", &name]);
+    assert!(words.contains(&format!("image {derived}")), "{words}");
+    shop.podman.ok(&["rmi", &derived]);
+    shop.ok(&["image", "unshare", &name]);
+    assert_eq!(shop.podman.images(), Vec::<String>::new());
+}
+
+#[test]
+fn podman_takes_nothing_from_the_store_and_prune_takes_nothing_from_podman() {
+    let shop = Shop::new();
+    let reference = shop.show("app", &app());
+    let container = shop.podman.ok(&["create", APP, "true"]);
+    assert!(shop.refused(&["image", "unshare", APP]).contains("container "));
+    // The tag of the pull goes, the image stays.
+    shop.ok(&["image", "rm", &reference]);
+    shop.ok(&["prune"]);
+    let before = snapshot(&shop.lab.path("store"));
+    shop.podman.ok(&["start", "--help"]);
+    shop.podman.ok(&["rm", &container]);
+    assert!(!shop.podman.on(&["rmi", "--force", APP]).status.success());
+    shop.podman.ok(&["system", "prune", "--all", "--force"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    shop.podman.ok(&["system", "reset", "--force"]);
+    assert_eq!(snapshot(&shop.lab.path("store")), before);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    assert_eq!(shop.podman.tree(APP).len(), shop.podman.tree(APP).len());
+    shop.ok(&["image", "unshare", APP]);
+    assert_eq!(shop.podman.images(), Vec::<String>::new());
+    assert!(shop.json(&["prune"])["objects"].as_u64().unwrap() > 5);
+    assert_eq!(shop.json(&["fsck"])["objects"], 0);
+    // Directories, lists and locks are there for ever, also where nothing can be written.
+    run(Command::new("mount").args(["-o", "remount,ro"]).arg(shop.lab.path("memory")));
+    assert_eq!(shop.podman.images(), Vec::<String>::new());
+    run(Command::new("mount").args(["-o", "remount,rw"]).arg(shop.lab.path("memory")));
+}
+
+#[test]
+fn what_podman_has_itself_is_never_shadowed() {
+    let shop = Shop::new();
+    let reference = shop.lab.image("app", &app());
+    let other = shop.lab.image("other", &[base()]);
+    // The same name for another image.
+    let id = shop.podman.take(&other, APP);
+    shop.ok(&["image", "pull", "--quiet", "--share", &reference]);
+    let shared = shop.json(&["image", "shared"]);
+    let image = &shared["images"][0];
+    assert_eq!((&image["names"], &image["hiddenNames"]), (&serde_json::json!([]), &serde_json::json!([APP])));
+    assert_eq!(shop.podman.ok(&["image", "inspect", "--format={{.Id}}", APP]), id);
+    // It goes, and ours has the name.
+    shop.podman.ok(&["rmi", "-f", &id]);
+    shop.ok(&["image", "share"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    // The same image: podman's own is the one, and costs no layer.
+    let own = shop.podman.take(&reference, "localhost/mine:v1");
+    shop.ok(&["image", "share"]);
+    let shared = shop.json(&["image", "shared"]);
+    assert_eq!(
+        (&shared["images"][0]["listed"], &shared["images"][0]["inPlace"]),
+        (&Value::Bool(false), &Value::Bool(true))
+    );
+    assert!(shop.podman.images().iter().all(|name| name.ends_with("false")), "{:?}", shop.podman.images());
+    shop.podman.tree("localhost/mine:v1");
+    shop.podman.ok(&["rmi", "-f", &own]);
+    shop.ok(&["image", "share"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+}
+
+#[test]
+fn a_directory_that_outlives_the_mounts_or_shows_another_store_is_refused() {
+    let shop = Shop::new();
+    let reference = shop.show("app", &[base()]);
+    let disk = shop.lab.text("disk");
+    let run = |store: &str, to: &str| {
+        let mut command = shop.lab.command(store, &["image", "share", &reference, "--to", to]);
+        let output = command.env("CONTAINERS_STORAGE_CONF", shop.podman.conf()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, words) = run("store", &disk);
+    assert!(code == 3 && words.contains("restart"), "{words}");
+    shop.lab.ok("second", &["image", "pull", &reference]);
+    let (code, words) = run("second", &shop.directory().display().to_string());
+    assert!(code == 3 && words.contains("another directory"), "{words}");
+    let words = shop.refused(&["image", "share", &reference, "--name", "Not/A Name"]);
+    assert!(words.contains("name"), "{words}");
+}
+
+#[test]
+fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
+    let shop = Shop::new();
+    let reference = shop.lab.image("app", &[base(), odd()]);
+    shop.ok(&["image", "pull", "--quiet", &reference]);
+    shop.ok(&["image", "share"]);
+    let stride = std::env::var("CRASH_STRIDE").map_or(1, |text| text.parse().unwrap());
+    let whole = || match shop.podman.images().len() {
+        0 => false,
+        _ => {
+            assert!(shop.podman.tree(APP).iter().any(|line| line.starts_with("usr/old/three f ")));
+            true
+        }
+    };
+    let mut held = 0;
+    for (verb, undo) in [
+        (&["image", "share", &*reference][..], &["image", "unshare", &*reference][..]),
+        (&["image", "unshare", &*reference], &["image", "share", &*reference]),
+    ] {
+        if verb[1] == "unshare" {
+            shop.ok(undo);
+        }
+        for step in (1..).step_by(stride) {
+            let output = shop.command(verb).env("CFS_HOST_FAULT", format!("stop:{step}")).output().unwrap();
+            let done = output.status.success();
+            assert!(
+                done || std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(ABORTED),
+                "step {step}"
+            );
+            whole();
+            assert_eq!(shop.json(&["fsck"])["findings"], serde_json::json!([]), "step {step}");
+            if done {
+                break;
+            }
+            // What was begun can be done, and undone.
+            let again = shop.on(verb);
+            assert!(again.status.success() || verb[1] == "unshare", "step {step}: {again:?}");
+            assert_eq!(whole(), verb[1] == "share", "{verb:?}: step {step}");
+            shop.on(undo);
+            assert_eq!(whole(), verb[1] != "share", "{verb:?}: step {step}");
+            // Its streams are made anew each time.
+            shop.ok(&["prune"]);
+            held += 1;
+        }
+    }
+    assert!(held > 40 / stride, "{held}");
+    println!("crash points: {held} held: {held}");
+}
+
+#[test]
+fn podman_is_as_quick_with_twenty_images_as_with_its_own() {
+    let shop = Shop::new();
+    let all: Vec<Vec<Vec<u8>>> =
+        (0..20).map(|n| vec![base(), Layer::new().file("etc/own", &pattern(900 + n, n)).finish()]).collect();
+    let took = |podman: &Podman| {
+        let once = |_| {
+            let begin = Instant::now();
+            podman.ok(&["images", "-q"]);
+            begin.elapsed()
+        };
+        (0..7).map(once).min().unwrap_or(Duration::MAX)
+    };
+    let empty = took(&shop.podman);
+    let begin = Instant::now();
+    for (number, layers) in all.iter().enumerate() {
+        shop.show(&format!("app-{number}"), layers);
+    }
+    let published = begin.elapsed();
+    assert_eq!(shop.podman.images().len(), 20);
+    let ours = took(&shop.podman);
+    let begin = Instant::now();
+    shop.ok(&["image", "share"]);
+    let again = begin.elapsed();
+    println!(
+        "podman images: {empty:?} without images, {ours:?} with 20 published; pulled and published in {published:?}, looked at again in {again:?}"
+    );
+    assert!(ours < empty * 5 + Duration::from_millis(500));
+}
