@@ -337,7 +337,8 @@ fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
     let whole = || match shop.podman.images().len() {
         0 => false,
         _ => {
-            assert!(shop.podman.tree(APP).iter().any(|line| line.starts_with("usr/old/three f ")));
+            let tree = shop.podman.tree(APP);
+            assert!(tree.iter().any(|line| line.starts_with("usr/old/three f ")), "{tree:?}");
             true
         }
     };

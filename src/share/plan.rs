@@ -9,6 +9,8 @@ use crate::model::share::{Considered, Form};
 pub struct Ground {
     /// Major and minor number of the kernel that runs.
     pub kernel: (u32, u32),
+    /// Whether the store lies in memory (tmpfs).
+    pub in_memory: bool,
     /// Whether this is root.
     pub root: bool,
     /// Whether the store's objects can have fs-verity.
@@ -58,6 +60,9 @@ fn mounts(ground: &Ground) -> Result<String, String> {
         let (major, minor) = ground.kernel;
         return Err(format!("the kernel is {major}.{minor}, and mounts an EROFS image out of a file since 6.12"));
     }
+    if ground.in_memory {
+        return Err("the store lies in memory, and no EROFS image is mounted out of a file there".to_owned());
+    }
     if let Some((major, minor)) = ground.podman.filter(|podman| *podman < PODMAN) {
         return Err(format!("podman is {major}.{minor}, and the oldest that was tried is 4.3"));
     }
@@ -72,7 +77,8 @@ fn mounts(ground: &Ground) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const GOOD: Ground = Ground { kernel: (6, 12), root: true, verity: true, reflinks: false, podman: Some((5, 4)) };
+    const GOOD: Ground =
+        Ground { kernel: (6, 12), in_memory: false, root: true, verity: true, reflinks: false, podman: Some((5, 4)) };
 
     fn chosen(ground: &Ground) -> Option<Form> {
         consider(ground).into_iter().find(|considered| considered.chosen).map(|considered| considered.form)
@@ -86,6 +92,7 @@ mod tests {
             (Ground { kernel: (7, 0), ..GOOD }, Some(Form::Mounts)),
             (Ground { kernel: (6, 11), reflinks: true, ..GOOD }, None),
             (Ground { root: false, ..GOOD }, None),
+            (Ground { in_memory: true, ..GOOD }, None),
             (Ground { podman: Some((3, 4)), ..GOOD }, None),
         ] {
             assert_eq!(chosen(&ground), form, "{ground:?}");

@@ -11,6 +11,7 @@ use crate::share::{consider, Ground};
 use crate::store::Store;
 use crate::sys::Sys;
 
+const TMPFS: u64 = 0x0102_1994;
 const XFS: u64 = 0x5846_5342;
 const BTRFS: u64 = 0x9123_683e;
 /// Who can look into `overlay/`.
@@ -53,6 +54,7 @@ pub(super) fn ground(place: &Place<'_>, sys: &Sys) -> Ground {
     let kind = rustix::fs::statfs(place.store.path()).map_or(0, |held| held.f_type as u64);
     Ground {
         kernel: numbers(&rustix::system::uname().release().to_string_lossy()).unwrap_or_default(),
+        in_memory: kind == TMPFS,
         root: rustix::process::geteuid().is_root(),
         verity: has_verity(place.store),
         reflinks: [XFS, BTRFS].contains(&kind),
