@@ -120,3 +120,100 @@ impl Wanted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Digest;
+    use crate::share::published::Parts;
+    use crate::share::{ImageRecord, Layer, LayerRecord};
+
+    const NAME: &str = "example.org/host:v1";
+
+    fn image(id: &str, layers: &[&str]) -> Image {
+        let layer = |id: &&str| Layer {
+            record: LayerRecord {
+                id: (*id).to_owned(),
+                parent: None,
+                created: String::new(),
+                compressed_diff_digest: String::new(),
+                compressed_size: 0,
+                diff_digest: String::new(),
+                diff_size: 0,
+                compression: 0,
+            },
+            below: Vec::new(),
+            parts: Parts { erofs: Digest::new([0; 32]), list: Digest::new([0; 32]) },
+        };
+        let record = ImageRecord::new((&format!("m-{id}"), b""), (id, b""), "", "");
+        Image { record, layers: layers.iter().map(layer).collect(), listed: true }
+    }
+
+    fn known(all: &[(&str, &[&str])]) -> Known {
+        Known(all.iter().map(|(id, layers)| (format!("m-{id}"), image(id, layers))).collect())
+    }
+
+    fn own(images: &str, layers: &str) -> Own {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = crate::sys::Sys::real();
+        for (kind, text) in [("images", images), ("layers", layers)] {
+            sys.create_dir(&dir.path().join(format!("overlay-{kind}")), 0o755).unwrap();
+            let path = dir.path().join(format!("overlay-{kind}/{kind}.json"));
+            sys.write_file(&path, text.as_bytes(), 0o644).unwrap();
+        }
+        Own::read(dir.path()).unwrap()
+    }
+
+    fn of_host(id: &str, because: Because) -> OfHost {
+        OfHost::new(&format!("m-{id}"), &format!("docker://{NAME}"), because)
+    }
+
+    fn names(wanted: &Wanted) -> Vec<(&str, &[String])> {
+        wanted.images.iter().map(|image| (image.record.id.as_str(), &image.record.names[..])).collect()
+    }
+
+    #[test]
+    fn a_name_is_that_of_what_was_asked_for_then_of_what_runs() {
+        let known = known(&[("asked", &["a"]), ("booted", &["b"]), ("staged", &["c"])]);
+        let host = vec![of_host("booted", Because::Booted), of_host("staged", Because::Staged)];
+        let mut wish = Wish { host, ..Wish::default() };
+        let full = [NAME.to_owned()];
+        let wanted = wish.decide(&known, &Own::default()).unwrap();
+        assert_eq!(names(&wanted), [("booted", &full[..]), ("staged", &[])]);
+        wish.asked = vec![(NAME.to_owned(), "m-asked".to_owned())];
+        let wanted = wish.decide(&known, &Own::default()).unwrap();
+        assert_eq!(names(&wanted), [("asked", &full[..]), ("booted", &[]), ("staged", &[])]);
+    }
+
+    #[test]
+    fn an_image_that_the_host_has_left_stays_as_long_as_podman_needs_it() {
+        let known = known(&[("new", &["base", "n"]), ("old", &["base", "o"])]);
+        let kept = vec!["m-new".to_owned(), "m-old".to_owned()];
+        let wish = Wish { kept, host: vec![of_host("new", Because::Booted)], ..Wish::default() };
+        let needed = wish.decide(&known, &own("[]", r#"[{"id":"x","parent":"o"}]"#)).unwrap();
+        assert_eq!((needed.images.len(), needed.because["m-old"].clone()), (2, vec![Because::Needed]));
+        // What builds on a layer that another image has needs no more than that one.
+        let shared = wish.decide(&known, &own("[]", r#"[{"id":"x","parent":"base"}]"#)).unwrap();
+        assert_eq!((shared.images.len(), shared.dropped), (1, vec!["m-old".to_owned()]));
+    }
+
+    #[test]
+    fn what_podman_builds_on_does_not_leave() {
+        let known = known(&[("app", &["a"])]);
+        let asked = vec![(NAME.to_owned(), "m-app".to_owned())];
+        let wish = Wish { asked, leaving: vec![NAME.to_owned()], ..Wish::default() };
+        let error = wish.decide(&known, &own(r#"[{"id":"i","names":["x"],"layer":"a"}]"#, "[]")).unwrap_err();
+        assert!(error.to_string().contains("image x"), "{error}");
+        assert_eq!(wish.decide(&known, &Own::default()).unwrap().images.len(), 0);
+    }
+
+    #[test]
+    fn podman_keeps_the_names_and_images_that_it_has() {
+        let known = known(&[("app", &["a"])]);
+        let wish = Wish { asked: vec![(NAME.to_owned(), "m-app".to_owned())], ..Wish::default() };
+        let other = wish.decide(&known, &own(&format!(r#"[{{"id":"i","names":["{NAME}"]}}]"#), "[]")).unwrap();
+        assert_eq!((names(&other), other.hidden["m-app"].clone()), (vec![("app", &[][..])], vec![NAME.to_owned()]));
+        let same = wish.decide(&known, &own(r#"[{"id":"app","names":["y"]}]"#, "[]")).unwrap();
+        assert!(!same.images[0].listed);
+    }
+}
