@@ -18,6 +18,7 @@ use fixture::registry::Registry;
 use fixture::stores::{pattern, Lab, Mounted};
 use fixture::{cfsctl, run, Layer};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tar::EntryType;
 
 const ABORTED: i32 = 6;
@@ -257,6 +258,7 @@ fn podman_takes_nothing_from_the_store_and_prune_takes_nothing_from_podman() {
     // The tag of the pull goes, the image stays.
     shop.ok(&["image", "rm", &reference]);
     shop.ok(&["prune"]);
+    assert_eq!(shop.json(&["image", "list"])["images"][0]["published"], serde_json::json!([APP]));
     let before = snapshot(&shop.lab.path("store"));
     shop.podman.ok(&["start", "--help"]);
     shop.podman.ok(&["rm", &container]);
@@ -334,12 +336,10 @@ fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
     shop.ok(&["image", "pull", "--quiet", &reference]);
     shop.ok(&["image", "share"]);
     let stride = std::env::var("CRASH_STRIDE").map_or(1, |text| text.parse().unwrap());
-    let whole = || match shop.podman.images().len() {
-        0 => false,
-        _ => {
+    let whole_or_none = || {
+        if !shop.podman.images().is_empty() {
             let tree = shop.podman.tree(APP);
             assert!(tree.iter().any(|line| line.starts_with("usr/old/three f ")), "{tree:?}");
-            true
         }
     };
     let mut held = 0;
@@ -357,7 +357,7 @@ fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
                 done || std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(ABORTED),
                 "step {step}"
             );
-            whole();
+            whole_or_none();
             assert_eq!(shop.json(&["fsck"])["findings"], serde_json::json!([]), "step {step}");
             if done {
                 break;
@@ -365,9 +365,10 @@ fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
             // What was begun can be done, and undone.
             let again = shop.on(verb);
             assert!(again.status.success() || verb[1] == "unshare", "step {step}: {again:?}");
-            assert_eq!(whole(), verb[1] == "share", "{verb:?}: step {step}");
+            let sees = || !shop.podman.images().is_empty();
+            assert_eq!(sees(), verb[1] == "share", "{verb:?}: step {step}");
             shop.on(undo);
-            assert_eq!(whole(), verb[1] != "share", "{verb:?}: step {step}");
+            assert_eq!(sees(), verb[1] != "share", "{verb:?}: step {step}");
             // Its streams are made anew each time.
             shop.ok(&["prune"]);
             held += 1;
@@ -375,6 +376,47 @@ fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
     }
     assert!(held > 40 / stride, "{held}");
     println!("crash points: {held} held: {held}");
+}
+
+#[test]
+fn a_broken_image_is_told_and_hides_no_other() {
+    let shop = Shop::new();
+    shop.show("app", &app());
+    let layer = Layer::new().dir("usr").file("usr/other", &pattern(900, 8)).finish();
+    let list = shop.directory().join(format!("overlay-layers/{}.tar-split.gz", hex::encode(Sha256::digest(&layer))));
+    shop.show("other", &[layer]);
+    fs::remove_file(fs::canonicalize(list).unwrap()).unwrap();
+    shop.ok(&["image", "share"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    let broken = shop.json(&["image", "shared"])["broken"].as_object().unwrap().clone();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+}
+
+#[test]
+fn a_podman_that_runs_for_long_sees_what_comes_and_goes() {
+    let shop = Shop::new();
+    let address = format!("unix://{}", shop.lab.text("podman/service"));
+    let mut service = shop.podman.command(&["system", "service", "--time=0", &address]).spawn().unwrap();
+    let sees = || {
+        let mut tries = 0;
+        loop {
+            let output = shop.podman.on(&["--url", &address, "images", "--format={{.Repository}}:{{.Tag}}"]);
+            tries += 1;
+            if output.status.success() {
+                return String::from_utf8(output.stdout).unwrap().trim().to_owned();
+            }
+            assert!(tries < 50, "{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let first = sees();
+    let reference = shop.show("app", &app());
+    let second = sees();
+    shop.ok(&["image", "unshare", &reference]);
+    let third = sees();
+    service.kill().unwrap();
+    service.wait().unwrap();
+    assert_eq!([&*first, &*second, &*third], ["", APP, ""]);
 }
 
 #[test]

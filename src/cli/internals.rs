@@ -101,6 +101,7 @@ fn show_images(host: &Host, sys: &Sys) -> anyhow::Result<()> {
     let (store, directory) = (host.store()?, share::directory(&host.root().join(share::DIRECTORY)));
     let shared = share::sync(&Place { store: &store, directory, host: Some(host) }, sys)?;
     eprintln!("podman sees {} images of the store", shared.images.len());
+    shared.broken.iter().for_each(|(manifest, why)| eprintln!("not shown: {manifest}: {why}"));
     Ok(())
 }
 

@@ -117,9 +117,8 @@ fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()>
     place.directory.create(sys)?;
     let _locked = place.directory.lock(sys, place.store)?;
     let host = of_host(place.host)?;
-    for image in &host {
-        keep(place.store, sys, &image.manifest, (OF_HOST, &image.manifest))?;
-    }
+    let kept = |image: &OfHost| keep(place.store, sys, &image.manifest, (OF_HOST, &image.manifest));
+    let failed = host.iter().filter_map(|image| kept(image).err()).next();
     let wanted = decide(place.store, host, leaving)?;
     place.directory.publish(sys, place.store, &wanted.images)?;
     for name in leaving {
@@ -128,7 +127,8 @@ fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()>
     for manifest in &wanted.dropped {
         place.store.untag(sys, OF_HOST, manifest)?;
     }
-    Ok(())
+    // What else there is, podman sees by now.
+    failed.map_or(Ok(()), Err)
 }
 
 /// What is to be seen, and what podman has itself.
@@ -138,8 +138,7 @@ fn decide(store: &Store, host: Vec<OfHost>, leaving: &[String]) -> anyhow::Resul
     let asked = store.tags(ASKED)?.into_iter().filter_map(|tag| Some((tag.text, manifest(&tag.stream)?))).collect();
     let kept = store.tags(OF_HOST)?.into_iter().filter_map(|tag| manifest(&tag.stream)).collect();
     let wish = Wish { asked, kept, host, leaving: leaving.to_vec() };
-    let known = Known::load(store, wish.manifests())?;
-    Ok(wish.decide(&known, &own)?)
+    Ok(wish.decide(&Known::load(store, wish.manifests()), &own)?)
 }
 
 /// Everything that podman will see of an image, under a tag; durable on return.

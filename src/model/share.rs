@@ -1,5 +1,7 @@
 //! What podman sees of a store, as `image shared` tells it. The JSON form is stable: fields are added, never changed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// How a layer of a store becomes a directory that podman takes.
@@ -83,4 +85,6 @@ pub struct Shared {
     pub users: &'static str,
     /// In the order of their names.
     pub images: Vec<SharedImage>,
+    /// Manifests of images that should be seen and cannot be, and why.
+    pub broken: BTreeMap<String, String>,
 }

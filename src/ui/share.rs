@@ -17,7 +17,10 @@ pub fn unread(directory: &str) -> String {
 /// Each image, then how and why.
 pub fn list(shared: &Shared) -> String {
     let mut text: String = shared.images.iter().map(image).collect();
-    if shared.images.is_empty() {
+    for (manifest, why) in &shared.broken {
+        text += &format!("NOT SHOWN: {}: {}\n", plain(manifest), plain(why));
+    }
+    if text.is_empty() {
         text += "no image is shown to podman\n";
     }
     let mut table = Table::default();
@@ -96,10 +99,12 @@ mod tests {
             configured: false,
             users: "root",
             images: vec![image],
+            broken: [("sha256:11".to_owned(), "gone".to_owned())].into(),
         };
         let text = list(&shared);
         assert!(text.starts_with("localhost/app:v1  abababababab  2 layers, published, runs; NOT IN PLACE"), "{text}");
         assert!(text.contains("used: good") && text.contains("additionalimagestores"), "{text}");
-        assert!(list(&Shared { images: vec![], ..shared }).starts_with("no image"));
+        assert!(text.contains("NOT SHOWN: sha256:11: gone"), "{text}");
+        assert!(list(&Shared { images: vec![], broken: Default::default(), ..shared }).starts_with("no image"));
     }
 }

@@ -21,9 +21,9 @@ fn store(host: &HostDir) -> Store {
 }
 
 /// Pulls it: with a tag and EROFS images.
-fn tagged(host: &HostDir, mut image: InMemory) -> String {
+fn tagged(host: &HostDir, image: InMemory) -> String {
     let (sys, store) = (Sys::real(), store(host));
-    let imported = import(&mut image, &store, &sys, Keep::Tagged, &|_| ()).unwrap();
+    let imported = import(&image, &store, &sys, Keep::Tagged, &|_| ()).unwrap();
     keep_images(&imported, &store, &sys).unwrap();
     image.digest()
 }

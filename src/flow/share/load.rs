@@ -12,15 +12,26 @@ use crate::store::Store;
 /// When nobody says.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
-/// Images by their manifests, all listed and without names.
+/// Images by their manifests.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known(pub BTreeMap<String, Image>);
+pub(super) struct Known {
+    /// All listed, and without names.
+    pub images: BTreeMap<String, Image>,
+    /// Those that the store does not have whole, and why.
+    pub broken: BTreeMap<String, String>,
+}
 
 impl Known {
-    /// Reads all of them.
-    pub fn load(store: &Store, manifests: BTreeSet<String>) -> anyhow::Result<Self> {
-        let one = |manifest: String| Ok((manifest.clone(), image(store, &manifest)?));
-        Ok(Self(manifests.into_iter().map(one).collect::<anyhow::Result<_>>()?))
+    /// Reads all of them; one that is broken does not stand in the way of the others.
+    pub fn load(store: &Store, manifests: BTreeSet<String>) -> Self {
+        let mut known = Self::default();
+        for manifest in manifests {
+            match image(store, &manifest) {
+                Ok(image) => drop(known.images.insert(manifest, image)),
+                Err(error) => drop(known.broken.insert(manifest, format!("{error:#}"))),
+            }
+        }
+        known
     }
 }
 

@@ -46,6 +46,7 @@ pub fn status(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
         configured: Stores::read()?.additional.iter().any(|store| store == directory),
         users: USERS,
         images,
+        broken: wanted.broken,
     })
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Wanted {
     pub hidden: BTreeMap<String, Vec<String>>,
     /// Manifests that nothing needs any more.
     pub dropped: Vec<String>,
+    /// Images that should be seen and cannot be, and why.
+    pub broken: BTreeMap<String, String>,
 }
 
 impl Wish {
@@ -75,7 +77,7 @@ impl Wish {
         }
         let mut missing = own.needs();
         let mut provide = |manifest: &String| -> Vec<String> {
-            let layers = known.0.get(manifest).into_iter().flat_map(|image| &image.layers);
+            let layers = known.images.get(manifest).into_iter().flat_map(|image| &image.layers);
             layers.filter_map(|layer| missing.remove(&layer.record.id)).flatten().collect()
         };
         because.keys().for_each(|manifest| drop(provide(manifest)));
@@ -83,7 +85,8 @@ impl Wish {
             .kept
             .iter()
             .filter(|manifest| !because.contains_key(*manifest))
-            .partition(|manifest| !provide(manifest).is_empty());
+            // Of a broken one nobody knows whether it is needed.
+            .partition(|manifest| known.broken.contains_key(*manifest) || !provide(manifest).is_empty());
         for (name, manifest) in self.asked.iter().filter(|(name, _)| self.leaving.contains(name)) {
             let users = provide(manifest);
             if !users.is_empty() {
@@ -95,7 +98,7 @@ impl Wish {
         }
         let dropped = dropped.into_iter().cloned().collect();
         because.extend(needed.into_iter().map(|manifest| (manifest.clone(), vec![Because::Needed])));
-        let mut wanted = Wanted { because, dropped, ..Wanted::default() };
+        let mut wanted = Wanted { because, dropped, broken: known.broken.clone(), ..Wanted::default() };
         wanted.fill(known, own, &names);
         Ok(wanted)
     }
@@ -104,7 +107,7 @@ impl Wish {
 impl Wanted {
     /// Images with the names that podman does not have itself; one that it has under the same id it lists itself.
     fn fill(&mut self, known: &Known, own: &Own, names: &BTreeMap<String, String>) {
-        for (manifest, image) in known.0.iter().filter(|(manifest, _)| self.because.contains_key(*manifest)) {
+        for (manifest, image) in known.images.iter().filter(|(manifest, _)| self.because.contains_key(*manifest)) {
             let mut image = image.clone();
             let named = names.iter().filter(|(_, of)| *of == manifest).map(|(name, _)| name.clone());
             let (hidden, shown): (Vec<String>, Vec<String>) =
@@ -150,7 +153,8 @@ mod tests {
     }
 
     fn known(all: &[(&str, &[&str])]) -> Known {
-        Known(all.iter().map(|(id, layers)| (format!("m-{id}"), image(id, layers))).collect())
+        let images = all.iter().map(|(id, layers)| (format!("m-{id}"), image(id, layers))).collect();
+        Known { images, ..Known::default() }
     }
 
     fn own(images: &str, layers: &str) -> Own {
@@ -195,6 +199,16 @@ mod tests {
         // What builds on a layer that another image has needs no more than that one.
         let shared = wish.decide(&known, &own("[]", r#"[{"id":"x","parent":"base"}]"#)).unwrap();
         assert_eq!((shared.images.len(), shared.dropped), (1, vec!["m-old".to_owned()]));
+    }
+
+    #[test]
+    fn a_broken_image_is_told_and_does_not_lose_its_tag() {
+        let mut known = known(&[("good", &["g"])]);
+        known.broken.insert("m-bad".to_owned(), "gone".to_owned());
+        let asked = vec![(NAME.to_owned(), "m-good".to_owned())];
+        let wish = Wish { asked, kept: vec!["m-bad".to_owned()], ..Wish::default() };
+        let wanted = wish.decide(&known, &Own::default()).unwrap();
+        assert_eq!((wanted.images.len(), wanted.dropped.len(), wanted.broken.len()), (1, 0, 1));
     }
 
     #[test]
