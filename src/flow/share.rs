@@ -18,7 +18,7 @@ use super::Refused;
 use crate::fetch::Stores;
 use crate::model::reference::Reference;
 use crate::model::share::{Because, Shared};
-use crate::share::published::{self, ASKED, OF_HOST};
+use crate::share::published::{self, ASKED, KEPT};
 use crate::share::{consider, podman_name, Directory, Own};
 use crate::store::Store;
 use crate::sys::Sys;
@@ -60,6 +60,7 @@ pub fn share(place: &Place<'_>, sys: &Sys, image: &str, name: Option<&str>) -> a
             Refused(format!("{image} is no name for podman, which has lower-case letters only: give one with --name"))
         })?,
     };
+    keep_former(place.store, sys, &name, &manifest)?;
     keep(place.store, sys, &manifest, (ASKED, &name))?;
     apply(place, sys, &[])?;
     Ok(name)
@@ -117,7 +118,7 @@ fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()>
     place.directory.create(sys)?;
     let _locked = place.directory.lock(sys, place.store)?;
     let host = of_host(place.host)?;
-    let kept = |image: &OfHost| keep(place.store, sys, &image.manifest, (OF_HOST, &image.manifest));
+    let kept = |image: &OfHost| keep(place.store, sys, &image.manifest, (KEPT, &image.manifest));
     let failed = host.iter().filter_map(|image| kept(image).err()).next();
     let wanted = decide(place.store, host, leaving)?;
     place.directory.publish(sys, place.store, &wanted.images)?;
@@ -125,7 +126,7 @@ fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()>
         place.store.untag(sys, ASKED, name)?;
     }
     for manifest in &wanted.dropped {
-        place.store.untag(sys, OF_HOST, manifest)?;
+        place.store.untag(sys, KEPT, manifest)?;
     }
     // What else there is, podman sees by now.
     failed.map_or(Ok(()), Err)
@@ -136,9 +137,19 @@ fn decide(store: &Store, host: Vec<OfHost>, leaving: &[String]) -> anyhow::Resul
     let own = Own::read(&Stores::read()?.own)?;
     let manifest = |stream: &str| published::manifest_of(stream).map(str::to_owned);
     let asked = store.tags(ASKED)?.into_iter().filter_map(|tag| Some((tag.text, manifest(&tag.stream)?))).collect();
-    let kept = store.tags(OF_HOST)?.into_iter().filter_map(|tag| manifest(&tag.stream)).collect();
+    let kept = store.tags(KEPT)?.into_iter().filter_map(|tag| manifest(&tag.stream)).collect();
     let wish = Wish { asked, kept, host, leaving: leaving.to_vec() };
     Ok(wish.decide(&Known::load(store, wish.manifests()), &own)?)
+}
+
+/// A name moves on to another image: the one that had it stays until it is sure that nothing of podman's builds on it.
+fn keep_former(store: &Store, sys: &Sys, name: &str, manifest: &str) -> anyhow::Result<()> {
+    let tags = store.tags(ASKED)?;
+    let former = tags.iter().find(|tag| tag.text == name).and_then(|tag| published::manifest_of(&tag.stream));
+    match former.filter(|former| *former != manifest) {
+        Some(former) => Ok(published::tag_as(store, sys, former, (KEPT, former))?),
+        None => Ok(()),
+    }
 }
 
 /// Everything that podman will see of an image, under a tag; durable on return.

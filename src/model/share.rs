@@ -39,7 +39,7 @@ pub enum Because {
     Booted,
     /// It waits for the shutdown.
     Staged,
-    /// It ran, and something of podman's own builds on it.
+    /// It was, and something of podman's own builds on it.
     Needed,
 }
 

@@ -14,8 +14,8 @@ use super::{chain_ids, tarsplit, Error, Result};
 
 /// Tags of images that somebody published, by podman's name.
 pub const ASKED: &str = "share";
-/// Tags of images that are published because the host has them, by manifest.
-pub const OF_HOST: &str = "share-host";
+/// Tags of images that nobody asked for, by manifest: the host has them, or something of podman's builds on them.
+pub const KEPT: &str = "share-kept";
 const KIND: &[u8; 8] = b"cfsshare";
 const EROFS: &str = "erofs";
 const MANIFEST: &str = "manifest";
@@ -58,6 +58,12 @@ pub fn keep(
     if !is_kept(store, &name, layers) {
         make(store, sys, &name, manifest.1, layers)?;
     }
+    tag_as(store, sys, manifest.0, (folder, tag))
+}
+
+/// Keeps an image that is written down under this tag too; durable on return.
+pub fn tag_as(store: &Store, sys: &Sys, manifest_digest: &str, (folder, tag): (&str, &str)) -> Result<()> {
+    let name = stream_name(manifest_digest);
     if !store.is_tagged(folder, tag, &name) {
         store.tag_stream(sys, folder, tag, &name)?;
         store.sync(sys)?;

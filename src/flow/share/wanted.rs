@@ -32,7 +32,7 @@ impl OfHost {
 pub(super) struct Wish {
     /// podman's name and manifest of what somebody published.
     pub asked: Vec<(String, String)>,
-    /// Manifests that were published for the host's sake.
+    /// Manifests that nobody asked for: the host had them, or a name has moved on.
     pub kept: Vec<String>,
     /// Booted, then staged.
     pub host: Vec<OfHost>,
@@ -110,8 +110,11 @@ impl Wanted {
         for (manifest, image) in known.images.iter().filter(|(manifest, _)| self.because.contains_key(*manifest)) {
             let mut image = image.clone();
             let named = names.iter().filter(|(_, of)| *of == manifest).map(|(name, _)| name.clone());
-            let (hidden, shown): (Vec<String>, Vec<String>) =
+            let (hidden, mut shown): (Vec<String>, Vec<String>) =
                 named.partition(|name| own.has_name(name, &image.record.id));
+            if shown.is_empty() {
+                shown.push(own_name(manifest));
+            }
             image.listed = !own.has_image(&image.record.id);
             image.record.names = shown;
             self.hidden.insert(manifest.clone(), hidden);
@@ -122,6 +125,12 @@ impl Wanted {
             }
         }
     }
+}
+
+/// A name of its own: without any podman takes an image for a leftover, and tries to remove it with the last one built on it.
+fn own_name(manifest: &str) -> String {
+    let digits = manifest.trim_start_matches("sha256:");
+    format!("localhost/cfs-host:{}", digits.get(..12).unwrap_or(digits))
 }
 
 #[cfg(test)]
@@ -172,8 +181,8 @@ mod tests {
         OfHost::new(&format!("m-{id}"), &format!("docker://{NAME}"), because)
     }
 
-    fn names(wanted: &Wanted) -> Vec<(&str, &[String])> {
-        wanted.images.iter().map(|image| (image.record.id.as_str(), &image.record.names[..])).collect()
+    fn names(wanted: &Wanted) -> Vec<(&str, &str)> {
+        wanted.images.iter().map(|image| (image.record.id.as_str(), &*image.record.names[0])).collect()
     }
 
     #[test]
@@ -181,12 +190,11 @@ mod tests {
         let known = known(&[("asked", &["a"]), ("booted", &["b"]), ("staged", &["c"])]);
         let host = vec![of_host("booted", Because::Booted), of_host("staged", Because::Staged)];
         let mut wish = Wish { host, ..Wish::default() };
-        let full = [NAME.to_owned()];
         let wanted = wish.decide(&known, &Own::default()).unwrap();
-        assert_eq!(names(&wanted), [("booted", &full[..]), ("staged", &[])]);
+        assert_eq!(names(&wanted), [("booted", NAME), ("staged", "localhost/cfs-host:m-staged")]);
         wish.asked = vec![(NAME.to_owned(), "m-asked".to_owned())];
         let wanted = wish.decide(&known, &Own::default()).unwrap();
-        assert_eq!(names(&wanted), [("asked", &full[..]), ("booted", &[]), ("staged", &[])]);
+        assert_eq!(names(&wanted)[..2], [("asked", NAME), ("booted", "localhost/cfs-host:m-booted")]);
     }
 
     #[test]
@@ -226,7 +234,10 @@ mod tests {
         let known = known(&[("app", &["a"])]);
         let wish = Wish { asked: vec![(NAME.to_owned(), "m-app".to_owned())], ..Wish::default() };
         let other = wish.decide(&known, &own(&format!(r#"[{{"id":"i","names":["{NAME}"]}}]"#), "[]")).unwrap();
-        assert_eq!((names(&other), other.hidden["m-app"].clone()), (vec![("app", &[][..])], vec![NAME.to_owned()]));
+        assert_eq!(
+            (names(&other), other.hidden["m-app"].clone()),
+            (vec![("app", "localhost/cfs-host:m-app")], vec![NAME.to_owned()])
+        );
         let same = wish.decide(&known, &own(r#"[{"id":"app","names":["y"]}]"#, "[]")).unwrap();
         assert!(!same.images[0].listed);
     }
