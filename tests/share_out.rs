@@ -331,6 +331,15 @@ fn a_directory_that_outlives_the_mounts_or_shows_another_store_is_refused() {
     shop.lab.ok("second", &["image", "pull", &reference]);
     let (code, words) = run("second", &shop.directory().display().to_string());
     assert!(code == 3 && words.contains("another directory"), "{words}");
+    // By a digest: the name is that of the reference.
+    let digest = shop.json(&["image", "shared"])["images"][0]["manifestDigest"].as_str().unwrap().to_owned();
+    assert!(shop.ok(&["image", "share", &digest[..20]]).ends_with(APP));
+    assert_eq!(
+        shop.ok(&["image", "share", &digest, "--name", "other"]).split(' ').next_back(),
+        Some("localhost/other:latest")
+    );
+    assert_eq!(shop.podman.images(), [format!("{APP} true"), "localhost/other:latest true".to_owned()]);
+    shop.ok(&["image", "unshare", "other"]);
     let words = shop.refused(&["image", "share", &reference, "--name", "Not/A Name"]);
     assert!(words.contains("name"), "{words}");
 }

@@ -98,8 +98,8 @@ fn told(host: &Host, settled: &Settled) -> Option<(Priority, String)> {
 }
 
 fn show_images(host: &Host, sys: &Sys) -> anyhow::Result<()> {
-    let (store, directory) = (host.store()?, share::directory(&host.root().join(share::DIRECTORY)));
-    let shared = share::sync(&Place { store: &store, directory, host: Some(host) }, sys)?;
+    let store = host.store()?;
+    let shared = share::sync(&Place::new(&store, &host.root().join(share::DIRECTORY), Some(host)), sys)?;
     eprintln!("podman sees {} images of the store", shared.images.len());
     shared.broken.iter().for_each(|(manifest, why)| eprintln!("not shown: {manifest}: {why}"));
     Ok(())

@@ -4,6 +4,7 @@
 //! goes after it is hidden, so whatever podman sees, `prune` keeps. An image that something of podman's builds on is not hidden.
 
 mod load;
+mod names;
 mod status;
 mod wanted;
 
@@ -16,10 +17,9 @@ use super::images::{require, Found};
 use super::import::stored_pieces;
 use super::Refused;
 use crate::fetch::Stores;
-use crate::model::reference::Reference;
-use crate::model::share::{Because, Shared};
+use crate::model::share::{Because, Form, Shared};
 use crate::share::published::{self, ASKED, KEPT};
-use crate::share::{consider, podman_name, Directory, Own};
+use crate::share::{consider, Directory, Own};
 use crate::store::Store;
 use crate::sys::Sys;
 use load::Known;
@@ -32,17 +32,18 @@ pub const DIRECTORY: &str = "run/cfs-host/containers";
 /// A store, and where podman sees it.
 #[derive(Debug)]
 pub struct Place<'a> {
-    /// The store.
-    pub store: &'a Store,
+    store: &'a Store,
     /// The additional image store.
-    pub directory: Directory,
+    directory: Directory,
     /// The host whose store it is, if it is one's.
-    pub host: Option<&'a Host>,
+    host: Option<&'a Host>,
 }
 
-/// The additional image store at this path.
-pub fn directory(path: &Path) -> Directory {
-    Directory::at(path)
+impl<'a> Place<'a> {
+    /// A store that podman sees in this directory.
+    pub fn new(store: &'a Store, directory: &Path, host: Option<&'a Host>) -> Self {
+        Self { store, directory: Directory::at(directory), host }
+    }
 }
 
 /// Publishes an image of the store, by podman's name if one is given; gives the name.
@@ -54,12 +55,7 @@ pub fn share(place: &Place<'_>, sys: &Sys, image: &str, name: Option<&str>) -> a
             return Err(Refused(format!("{digest} is an EROFS image alone: give the OCI image")).into())
         }
     };
-    let name = match name {
-        Some(name) => podman_name(name).ok_or_else(|| Refused(format!("podman would not take the name {name:?}")))?,
-        None => default_name(image).ok_or_else(|| {
-            Refused(format!("{image} is no name for podman, which has lower-case letters only: give one with --name"))
-        })?,
-    };
+    let name = names::chosen(place.store, image, &manifest, name)?;
     keep_former(place.store, sys, &name, &manifest)?;
     keep(place.store, sys, &manifest, (ASKED, &name))?;
     apply(place, sys, &[])?;
@@ -68,27 +64,8 @@ pub fn share(place: &Place<'_>, sys: &Sys, image: &str, name: Option<&str>) -> a
 
 /// Hides these images, by podman's names or as the store has them; all or none. Gives the names that are gone.
 pub fn unshare(place: &Place<'_>, sys: &Sys, images: &[String]) -> anyhow::Result<Vec<String>> {
-    let tags = place.store.tags(ASKED)?;
-    let mut leaving: Vec<String> = Vec::new();
-    for image in images {
-        let full = podman_name(image).or_else(|| default_name(image));
-        let stream = || match require(place.store, image) {
-            Ok(Found::Manifest(digest)) => Some(published::stream_name(&digest)),
-            _ => None,
-        };
-        let named: Vec<&String> =
-            tags.iter().map(|tag| &tag.text).filter(|text| Some(*text) == full.as_ref()).collect();
-        let found = match (named.is_empty(), named.is_empty().then(stream).flatten()) {
-            (false, _) => named,
-            (true, stream) => {
-                tags.iter().filter(|tag| Some(&tag.stream) == stream.as_ref()).map(|tag| &tag.text).collect()
-            }
-        };
-        if found.is_empty() {
-            return Err(Refused(format!("nobody published {image}: `cfs-host image shared` lists what is")).into());
-        }
-        leaving.extend(found.into_iter().cloned());
-    }
+    let named = |image: &String| names::published(place.store, image);
+    let mut leaving: Vec<String> = images.iter().map(named).collect::<anyhow::Result<Vec<_>>>()?.concat();
     leaving.sort();
     leaving.dedup();
     apply(place, sys, &leaving)?;
@@ -103,14 +80,14 @@ pub fn sync(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
     status(place, sys)
 }
 
-/// Fails with the reasons if no form is safe here.
+/// Fails with the reason if no form is safe here.
 fn require_form(place: &Place<'_>, sys: &Sys) -> anyhow::Result<()> {
     let considered = consider(&status::ground(place, sys));
     if considered.iter().any(|form| form.chosen) {
         return Ok(());
     }
-    let why: Vec<String> = considered.iter().map(|form| form.why.clone()).collect();
-    Err(Refused(format!("images cannot be shown to podman here: {}", why.join("; "))).into())
+    let why = considered.into_iter().find(|form| form.form == Form::Mounts).map(|form| form.why).unwrap_or_default();
+    Err(Refused(format!("images cannot be shown to podman here: {why}; no other form would be safe")).into())
 }
 
 /// Makes the directory what the tags and the host say, but for the names that leave.
@@ -169,37 +146,4 @@ fn of_host(host: Option<&Host>) -> anyhow::Result<Vec<OfHost>> {
         found.push(OfHost::new(&staged.manifest_digest, &staged.reference, Because::Staged));
     }
     Ok(found)
-}
-
-/// podman's name of what a reference names.
-fn default_name(reference: &str) -> Option<String> {
-    let of_path = |path: &Path, tag: Option<String>| {
-        let name = path.file_name()?.to_str()?.trim_end_matches(".tar").to_owned();
-        podman_name(&format!("localhost/{name}:{}", tag.unwrap_or("latest".to_owned())))
-    };
-    match reference.parse::<Reference>().ok()? {
-        Reference::Registry(name) | Reference::ContainersStorage(name) => {
-            podman_name(name.split_once('@').map_or(&*name, |(name, _)| name))
-        }
-        Reference::OciDir { path, tag } | Reference::OciArchive { path, tag } => of_path(&path, tag),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn podman_has_a_name_for_what_a_reference_names() {
-        for (reference, name) in [
-            ("docker://example.org/host:v1", Some("example.org/host:v1")),
-            ("example.org/host@sha256:00", Some("example.org/host:latest")),
-            ("oci:/srv/images/app:v1", Some("localhost/app:v1")),
-            ("oci:/srv/images/app", Some("localhost/app:latest")),
-            ("oci-archive:/srv/app.tar:v1", Some("localhost/app:v1")),
-            ("oci:/srv/.tmpAbC:v1", None),
-        ] {
-            assert_eq!(default_name(reference).as_deref(), name, "{reference}");
-        }
-    }
 }

@@ -7,18 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cfs_init::verity::measure;
 use rustix::fs::statfs;
 
 use super::published::Parts;
 use super::record::{big_data_file, link_name, ImageRecord, LayerRecord};
 use super::{Error, Result};
-use crate::store::{self, Store};
-use crate::sys::{Composefs, Listing, Locked, Sys, Verity};
+use crate::store::Store;
+use crate::sys::{Composefs, Listing, Locked, Sys};
 
 const LAYERS: &str = "overlay-layers";
 const IMAGES: &str = "overlay-images";
@@ -165,18 +163,7 @@ impl Directory {
 
     fn mount(&self, sys: &Sys, store: &Store, layer: &Layer, diff: &Path) -> Result<()> {
         let digest = layer.parts.erofs;
-        let file = store.object(&digest)?;
-        let verity = match measure(file.as_fd()).ok().flatten() {
-            Some(measured) if measured == digest => Verity::Required,
-            Some(_) => {
-                let path = store.path().join(digest.object_path());
-                return Err(store::Error::Damaged { path, why: "fs-verity measures another digest" }.into());
-            }
-            None => {
-                store.read(&digest)?;
-                Verity::Off
-            }
-        };
+        let (file, verity) = store.open_protected(sys, &digest)?;
         // What was stopped half way left the EROFS image without its objects.
         sys.unmount_all(diff)?;
         let objects = store.path().join("objects");

@@ -8,6 +8,7 @@ use crate::cli::print_json;
 use crate::cli::sysroot::Sysroot;
 use crate::flow::host::Host;
 use crate::flow::share::{self, Place, DIRECTORY};
+use crate::model::share::Shared;
 use crate::store::Store;
 use crate::sys::Sys;
 use crate::ui;
@@ -90,8 +91,7 @@ impl At {
         act: impl FnOnce(&Place<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let host = if sysroot.is_given() { None } else { Host::read(Path::new("/")).ok() };
-        let directory = crate::flow::share::directory(&self.to);
-        act(&Place { store, directory, host: host.as_ref() })
+        act(&Place::new(store, &self.to, host.as_ref()))
     }
 }
 
@@ -141,7 +141,7 @@ pub fn list(args: List) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn warn_if_unread(shared: &crate::model::share::Shared) {
+fn warn_if_unread(shared: &Shared) {
     if !shared.configured {
         eprintln!("warning: {}", ui::share::unread(&shared.directory));
     }
