@@ -1,5 +1,5 @@
 //! Images of a store as a real podman sees them: run, built on, pushed, pulled around, and never taken; whatever step of publishing is
-//! the last one. `CRASH_STRIDE=N` tries every N-th step.
+//! the last one. `CRASH_STRIDE=N` tries every N-th step, without it every 5th.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fixture;
@@ -350,7 +350,7 @@ fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
     let reference = shop.lab.image("app", &[base(), odd()]);
     shop.ok(&["image", "pull", "--quiet", &reference]);
     shop.ok(&["image", "share"]);
-    let stride = std::env::var("CRASH_STRIDE").map_or(1, |text| text.parse().unwrap());
+    let stride = std::env::var("CRASH_STRIDE").map_or(5, |text| text.parse().unwrap());
     let whole_or_none = || {
         if !shop.podman.images().is_empty() {
             let tree = shop.podman.tree(APP);
@@ -413,6 +413,67 @@ fn an_image_whose_name_moved_on_stays_while_podman_builds_on_it() {
     shop.podman.ok(&["rmi", "derived"]);
     shop.ok(&["image", "share"]);
     assert_eq!(images(&shop).len(), 1);
+}
+
+/// Numbers that look like lots and are the same each time.
+struct Lots(u64);
+
+impl Lots {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// One random act of either side.
+fn act(shop: &Shop, lots: &mut Lots, number: usize) {
+    let name = format!("app-{}", lots.below(3));
+    let full = format!("localhost/{name}:v1");
+    let reference = format!("oci:{}:v1", shop.lab.text(&name));
+    match lots.below(8) {
+        0 | 1 => {
+            let _ = fs::remove_dir_all(shop.lab.path(&name));
+            let own = Layer::new().file("etc/own", &pattern(900 + number, number)).finish();
+            shop.show(&name, &[base(), own]);
+        }
+        2 => {
+            let _ = fs::remove_dir_all(shop.lab.path(&name));
+            shop.lab
+                .image(&name, &[base(), odd(), Layer::new().file("etc/own", &pattern(700 + number, number)).finish()]);
+            let mut pull = shop.command(&["image", "pull", "--quiet", "--share", &reference]);
+            let _ = pull.env("CFS_HOST_FAULT", format!("stop:{}", 1 + lots.below(90))).output().unwrap();
+        }
+        // Refused where podman builds on it, or nobody published it.
+        3 => drop(shop.on(&["image", "unshare", &full])),
+        4 => drop(shop.on(&["image", "rm", &reference])),
+        5 if shop.podman.images().contains(&format!("{full} true")) => {
+            let text = format!("FROM {full}\nRUN busybox chmod 600 /usr/lib/large && busybox touch /etc/{number}\n");
+            shop.podman.build(&format!("built-{}", lots.below(3)), &text);
+        }
+        6 => drop(shop.podman.on(&["rmi", &format!("localhost/built-{}:latest", lots.below(3))])),
+        _ => drop(shop.ok(&["prune"])),
+    }
+}
+
+#[test]
+fn whatever_either_side_does_each_reads_all_that_it_has() {
+    let shop = Shop::new();
+    let mut lots = Lots(std::env::var("SEED").map_or(7, |text| text.parse().unwrap()));
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut held = 0;
+    for number in 0..40 {
+        act(&shop, &mut lots, number);
+        shop.ok(&["prune"]);
+        assert_eq!(shop.json(&["fsck"])["findings"], serde_json::json!([]), "act {number}");
+        for line in shop.podman.ok(&["images", "--all", "--no-trunc", "--quiet"]).lines() {
+            let tree = shop.podman.tree(line.trim_start_matches("sha256:"));
+            assert!(tree.len() > 20, "act {number}: {tree:?}");
+            let before = known.entry(line.to_owned()).or_insert_with(|| tree.clone());
+            assert_eq!(before, &tree, "act {number}: {line}");
+            held += 1;
+        }
+    }
+    println!("sharing cases: {held} held: {held}");
 }
 
 #[test]
