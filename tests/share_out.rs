@@ -321,17 +321,35 @@ fn a_directory_that_outlives_the_mounts_or_shows_another_store_is_refused() {
     let shop = Shop::new();
     let reference = shop.show("app", &[base()]);
     let disk = shop.lab.text("disk");
-    let run = |store: &str, to: &str| {
+    let run_any = |store: &str, to: &str| {
         let mut command = shop.lab.command(store, &["image", "share", &reference, "--to", to]);
         let output = command.env("CONTAINERS_STORAGE_CONF", shop.podman.conf()).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, words) = run("store", &disk);
+    let layer = |directory: &Path| {
+        fs::read_dir(directory.join("overlay"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| !path.ends_with("l"))
+            .unwrap()
+            .join("diff")
+    };
+    let (code, words) = run_any("store", &disk);
     assert!(code == 3 && words.contains("restart"), "{words}");
     shop.lab.ok("second", &["image", "pull", &reference]);
-    let (code, words) = run("second", &shop.directory().display().to_string());
+    let (code, words) = run_any("second", &shop.directory().display().to_string());
     assert!(code == 3 && words.contains("another directory"), "{words}");
+    // The first store is gone, and with it what its mounts show.
+    fs::rename(shop.lab.path("store"), shop.lab.path("store-lost")).unwrap();
+    let (code, words) = run_any("second", &shop.directory().display().to_string());
+    assert!(code == 0, "{words}");
+    let source = run(Command::new("findmnt").args(["-n", "-o", "OPTIONS"]).arg(layer(&shop.directory())));
+    assert!(source.contains("/second/composefs/objects"), "{source}");
+    fs::rename(shop.lab.path("store-lost"), shop.lab.path("store")).unwrap();
+    shop.lab.ok("second", &["image", "list"]);
+    fs::remove_dir_all(shop.lab.path("second")).unwrap();
     // By a digest: the name is that of the reference.
+    shop.ok(&["image", "share", &reference]);
     let digest = shop.json(&["image", "shared"])["images"][0]["manifestDigest"].as_str().unwrap().to_owned();
     assert!(shop.ok(&["image", "share", &digest[..20]]).ends_with(APP));
     assert_eq!(

@@ -22,6 +22,7 @@ const LAYERS: &str = "overlay-layers";
 const IMAGES: &str = "overlay-images";
 const LINKS: &str = "overlay/l";
 const LOCKS: [&str; 2] = ["overlay-layers/layers.lock", "overlay-images/images.lock"];
+const LISTS: [&str; 2] = ["overlay-layers/layers.json", "overlay-images/images.json"];
 /// One of us at a time.
 const WRITER: &str = "writer.lock";
 /// Which store it shows.
@@ -84,12 +85,8 @@ impl Directory {
         // Images have old set-uid programs: nobody but root comes to their files by this way.
         sys.create_dir(&self.path.join("overlay"), 0o700)?;
         sys.create_dir(&self.path.join(LINKS), 0o700)?;
-        for (file, content) in LOCKS
-            .iter()
-            .map(|lock| (*lock, ""))
-            .chain(["overlay-layers/layers.json", "overlay-images/images.json"].map(|list| (list, "[]")))
-        {
-            let path = self.path.join(file);
+        let empty = LOCKS.map(|lock| (lock, "")).into_iter().chain(LISTS.map(|list| (list, "[]")));
+        for (path, content) in empty.map(|(file, content)| (self.path.join(file), content)) {
             if !path.exists() {
                 sys.write_file(&path, content.as_bytes(), 0o644)?;
             }
@@ -104,11 +101,13 @@ impl Directory {
         let note = self.path.join(STORE);
         let own = fs::canonicalize(store.path()).map_err(|source| self.unreadable(store.path(), source))?;
         let known = fs::read_to_string(&note).unwrap_or_default();
-        let shows_others = !known.is_empty() && Path::new(&known) != own && !self.layers()?.is_empty();
-        if shows_others && Path::new(&known).is_dir() {
-            return Err(Error::OtherStore { directory: self.path.clone(), store: known.into() });
-        }
-        if Path::new(&known) != own {
+        let known = Path::new(&known);
+        if known != own {
+            if known.is_dir() && !self.layers()?.is_empty() {
+                return Err(Error::OtherStore { directory: self.path.clone(), store: known.to_owned() });
+            }
+            // Mounts over a store that is gone.
+            self.publish(sys, store, &[])?;
             sys.write_file(&note, own.as_os_str().as_encoded_bytes(), 0o644)?;
         }
         Ok(locked)
@@ -135,9 +134,8 @@ impl Directory {
         let listed = |list: &str, id: &str| {
             fs::read_to_string(self.path.join(list)).is_ok_and(|text| text.contains(&format!("\"id\":\"{id}\"")))
         };
-        let layer = |id: &str| is_overlay(&self.diff(id)) && listed("overlay-layers/layers.json", id);
-        image.layers.iter().all(|one| layer(&one.record.id))
-            && (!image.listed || listed("overlay-images/images.json", &image.record.id))
+        let layer = |id: &str| is_overlay(&self.diff(id)) && listed(LISTS[0], id);
+        image.layers.iter().all(|one| layer(&one.record.id)) && (!image.listed || listed(LISTS[1], &image.record.id))
     }
 
     /// A layer's names, then its content.
@@ -182,10 +180,9 @@ impl Directory {
         Ok(())
     }
 
-    /// While podman waits: layers of old images stay listed until no image names them.
+    /// While podman waits. Layers of old images stay listed until no image names them.
     fn write_lists(&self, sys: &Sys, layers: &[&LayerRecord], images: &[&ImageRecord]) -> Result<()> {
-        let [layers_list, images_list] =
-            ["overlay-layers/layers.json", "overlay-images/images.json"].map(|list| self.path.join(list));
+        let [layers_list, images_list] = LISTS.map(|list| self.path.join(list));
         let unreadable = |source: serde_json::Error| self.unreadable(&layers_list, source.into());
         let new: Vec<serde_json::Value> =
             layers.iter().map(serde_json::to_value).collect::<serde_json::Result<_>>().map_err(unreadable)?;
@@ -218,7 +215,7 @@ impl Directory {
             sys.remove_file(&self.list_of(id))?;
             sys.remove_dir_all(&self.layer(id))?;
         }
-        for id in names(&self.path.join(IMAGES))?.into_iter().filter(|id| !id.starts_with("images.")) {
+        for id in ids(&self.path.join(IMAGES))? {
             if !images.iter().any(|image| image.id == id) {
                 sys.remove_dir_all(&self.path.join(IMAGES).join(id))?;
             }
@@ -228,9 +225,7 @@ impl Directory {
 
     /// Layers that have a directory.
     fn layers(&self) -> Result<Vec<String>> {
-        let mut found = names(&self.path.join("overlay"))?;
-        found.retain(|name| name != "l");
-        Ok(found)
+        ids(&self.path.join("overlay"))
     }
 
     fn layer(&self, id: &str) -> PathBuf {
@@ -269,8 +264,15 @@ fn is_overlay(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| rustix::fs::fstatfs(file).is_ok_and(|held| held.f_type as u64 == OVERLAY))
 }
 
-fn names(folder: &Path) -> Result<Vec<String>> {
+/// Ids among the names in a folder: 64 digits.
+fn ids(folder: &Path) -> Result<Vec<String>> {
     let unreadable = |source| Error::Read { path: folder.to_owned(), source };
-    let entries = fs::read_dir(folder).map_err(unreadable)?;
-    entries.map(|entry| Ok(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned())).collect()
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+        if name.len() == 64 {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
