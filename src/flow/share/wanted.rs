@@ -61,12 +61,12 @@ impl Wish {
         asked.chain(&self.kept).chain(self.host.iter().map(|image| &image.manifest)).cloned().collect()
     }
 
-    /// Decides; refuses if something of podman's builds on what leaves.
-    pub fn decide(&self, known: &Known, own: &Own) -> Result<Wanted, Refused> {
+    /// Why an image is to be seen, whatever podman has, and which image a name means.
+    fn reasons(&self) -> (BTreeMap<String, Vec<Because>>, BTreeMap<String, String>) {
         let mut because: BTreeMap<String, Vec<Because>> = BTreeMap::new();
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        let mut names = BTreeMap::new();
         for (name, manifest) in self.asked.iter().filter(|(name, _)| !self.leaving.contains(name)) {
-            because.entry(manifest.clone()).or_default().push(Because::Asked);
+            because.insert(manifest.clone(), vec![Because::Asked]);
             names.insert(name.clone(), manifest.clone());
         }
         for image in &self.host {
@@ -75,6 +75,12 @@ impl Wish {
                 names.entry(name.clone()).or_insert_with(|| image.manifest.clone());
             }
         }
+        (because, names)
+    }
+
+    /// Decides; refuses if something of podman's builds on what leaves.
+    pub fn decide(&self, known: &Known, own: &Own) -> Result<Wanted, Refused> {
+        let (mut because, names) = self.reasons();
         let mut missing = own.needs();
         let mut provide = |manifest: &String| -> Vec<String> {
             let layers = known.images.get(manifest).into_iter().flat_map(|image| &image.layers);
