@@ -495,6 +495,21 @@ fn whatever_either_side_does_each_reads_all_that_it_has() {
 }
 
 #[test]
+fn a_user_is_told_that_only_root_can() {
+    let shop = Shop::new();
+    let program = shop.lab.text("cfs-host");
+    fs::copy(env!("CARGO_BIN_EXE_cfs-host"), &program).unwrap();
+    run(Command::new("chmod").args(["755", &shop.lab.text(""), &program]));
+    for verb in [&["share", "x"][..], &["unshare", "x"], &["shared"]] {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", &program, "image"]).args(verb);
+        let output = command.args(["--sysroot", &shop.lab.text("store")]).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(3) && words.contains("only root can"), "{words}");
+    }
+}
+
+#[test]
 fn a_broken_image_is_told_and_hides_no_other() {
     let shop = Shop::new();
     shop.show("app", &app());

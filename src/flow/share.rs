@@ -80,8 +80,16 @@ pub fn sync(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
     status(place, sys)
 }
 
+/// Only root mounts, and sees what is mounted.
+pub fn require_root() -> Result<(), Refused> {
+    match rustix::process::geteuid().is_root() {
+        true => Ok(()),
+        false => Err(Refused("only root can show images to podman, to root's podman: run it as root".to_owned())),
+    }
+}
+
 /// Fails with the reason if no form is safe here.
-fn require_form(place: &Place<'_>, sys: &Sys) -> anyhow::Result<()> {
+pub fn require_form(place: &Place<'_>, sys: &Sys) -> anyhow::Result<()> {
     let considered = consider(&status::ground(place, sys));
     if considered.iter().any(|form| form.chosen) {
         return Ok(());

@@ -45,6 +45,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let progress = progress::Progress::open(mode).map_err(|error| BadUsage(format!("--progress-fd: {error}")))?;
     let sys = Sys::from_env()?;
     let store = args.sysroot.store_or_create(&sys)?;
+    if args.share {
+        args.shown.check(&args.sysroot, &store, &sys)?;
+    }
     let watch = |event| progress.event(event);
     let pulled = pull(&args.image, &Options::from(args.transport), &store, &sys, &watch)?;
     progress.finish();

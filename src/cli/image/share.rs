@@ -96,6 +96,11 @@ impl At {
 }
 
 impl Shown {
+    /// Fails if an image could not be shown, before anything is fetched for it.
+    pub fn check(&self, sysroot: &Sysroot, store: &Store, sys: &Sys) -> anyhow::Result<()> {
+        self.at.with(sysroot, store, |place| share::require_form(place, sys))
+    }
+
     /// Shows an image that is in the store; gives its name.
     pub fn share(&self, sysroot: &Sysroot, store: &Store, sys: &Sys, image: &str) -> anyhow::Result<String> {
         self.at.with(sysroot, store, |place| share::share(place, sys, image, self.name.as_deref()))
@@ -104,6 +109,7 @@ impl Shown {
 
 /// Shows one, or all that should be.
 pub fn share(args: Share) -> anyhow::Result<()> {
+    share::require_root()?;
     let (store, sys) = (args.sysroot.store()?, Sys::from_env()?);
     let name = args.image.as_ref().map(|image| args.shown.share(&args.sysroot, &store, &sys, image)).transpose()?;
     let shared = args.shown.at.with(&args.sysroot, &store, |place| match &name {
@@ -121,6 +127,7 @@ pub fn share(args: Share) -> anyhow::Result<()> {
 
 /// Hides, tells.
 pub fn unshare(args: Unshare) -> anyhow::Result<()> {
+    share::require_root()?;
     let (store, sys) = (args.sysroot.store()?, Sys::from_env()?);
     let hidden = args.at.with(&args.sysroot, &store, |place| share::unshare(place, &sys, &args.images))?;
     match args.json {
@@ -132,6 +139,7 @@ pub fn unshare(args: Unshare) -> anyhow::Result<()> {
 
 /// Lists.
 pub fn list(args: List) -> anyhow::Result<()> {
+    share::require_root()?;
     let (store, sys) = (args.sysroot.store()?, Sys::from_env()?);
     let shared = args.at.with(&args.sysroot, &store, |place| share::status(place, &sys))?;
     match args.json {
