@@ -148,6 +148,15 @@ _cfs__host() {
             cfs__host__subcmd__help__subcmd__image,rm)
                 cmd="cfs__host__subcmd__help__subcmd__image__subcmd__rm"
                 ;;
+            cfs__host__subcmd__help__subcmd__image,share)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__share"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,shared)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__shared"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,unshare)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__unshare"
+                ;;
             cfs__host__subcmd__help__subcmd__image,verify)
                 cmd="cfs__host__subcmd__help__subcmd__image__subcmd__verify"
                 ;;
@@ -168,6 +177,9 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__help__subcmd__internals,settle)
                 cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__settle"
+                ;;
+            cfs__host__subcmd__help__subcmd__internals,share)
+                cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__share"
                 ;;
             cfs__host__subcmd__help__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__help__subcmd__keys__subcmd__generate"
@@ -202,6 +214,15 @@ _cfs__host() {
             cfs__host__subcmd__image,rm)
                 cmd="cfs__host__subcmd__image__subcmd__rm"
                 ;;
+            cfs__host__subcmd__image,share)
+                cmd="cfs__host__subcmd__image__subcmd__share"
+                ;;
+            cfs__host__subcmd__image,shared)
+                cmd="cfs__host__subcmd__image__subcmd__shared"
+                ;;
+            cfs__host__subcmd__image,unshare)
+                cmd="cfs__host__subcmd__image__subcmd__unshare"
+                ;;
             cfs__host__subcmd__image,verify)
                 cmd="cfs__host__subcmd__image__subcmd__verify"
                 ;;
@@ -228,6 +249,15 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__image__subcmd__help,rm)
                 cmd="cfs__host__subcmd__image__subcmd__help__subcmd__rm"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,share)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__share"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,shared)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__shared"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,unshare)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__unshare"
                 ;;
             cfs__host__subcmd__image__subcmd__help,verify)
                 cmd="cfs__host__subcmd__image__subcmd__help__subcmd__verify"
@@ -262,6 +292,9 @@ _cfs__host() {
             cfs__host__subcmd__internals,settle)
                 cmd="cfs__host__subcmd__internals__subcmd__settle"
                 ;;
+            cfs__host__subcmd__internals,share)
+                cmd="cfs__host__subcmd__internals__subcmd__share"
+                ;;
             cfs__host__subcmd__internals__subcmd__help,finalize)
                 cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__finalize"
                 ;;
@@ -279,6 +312,9 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__internals__subcmd__help,settle)
                 cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__settle"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,share)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__share"
                 ;;
             cfs__host__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__keys__subcmd__generate"
@@ -493,7 +529,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__image)
-            opts="pull list inspect verify digest diff mount rm"
+            opts="pull list inspect verify digest diff mount rm share unshare shared"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -604,6 +640,48 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__share)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__shared)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__unshare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -647,7 +725,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__internals)
-            opts="settle health promote give-up finalize"
+            opts="settle health promote give-up finalize share"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -717,6 +795,20 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__settle)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__share)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -913,7 +1005,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image)
-            opts="-h --help pull list inspect verify digest diff mount rm help"
+            opts="-h --help pull list inspect verify digest diff mount rm share unshare shared help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1003,7 +1095,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__help)
-            opts="pull list inspect verify digest diff mount rm help"
+            opts="pull list inspect verify digest diff mount rm share unshare shared help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1128,6 +1220,48 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__share)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__shared)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__unshare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1217,12 +1351,20 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__pull)
-            opts="-q -h --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
+            opts="-q -h --share --name --to --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --sysroot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1265,6 +1407,76 @@ _cfs__host() {
                 return 0
             fi
             case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__share)
+            opts="-h --name --to --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__shared)
+            opts="-h --to --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__unshare)
+            opts="-h --to --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --sysroot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1445,7 +1657,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__internals)
-            opts="-h --root --help settle health promote give-up finalize help"
+            opts="-h --root --help settle health promote give-up finalize share help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1517,7 +1729,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__internals__subcmd__help)
-            opts="settle health promote give-up finalize help"
+            opts="settle health promote give-up finalize share help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1614,6 +1826,20 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__share)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__internals__subcmd__promote)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1633,6 +1859,24 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__internals__subcmd__settle)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__share)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

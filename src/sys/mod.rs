@@ -17,7 +17,7 @@ pub use command::Output;
 pub use composefs::{Composefs, Verity};
 pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
-pub use kernel::{Detached, Locked};
+pub use kernel::{Detached, Listing, Locked};
 pub use limited::Ended;
 pub use tree::ScratchDir;
 pub use unnamed::Unnamed;
