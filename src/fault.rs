@@ -96,7 +96,7 @@ fn is_network(cause: &(dyn StdError + 'static)) -> bool {
 
 /// The class of one cause; `None` leaves the decision to the next one.
 fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
-    use crate::{boot, deploy, etc, fetch, flow, image, import, install, model, seal, store, sys, trust};
+    use crate::{boot, deploy, etc, fetch, flow, image, import, install, model, seal, share, store, sys, trust};
     macro_rules! classes {
         ($($type:path $(, $pattern:pat)? => $class:expr;)*) => {
             $(if let Some(error) = cause.downcast_ref::<$type>() {
@@ -121,6 +121,10 @@ fn classify(cause: &(dyn StdError + 'static)) -> Option<Class> {
         fetch::Error, fetch::Error::Registry { .. } => Class::Network;
         fetch::Error, fetch::Error::Invalid { .. } => Class::Damage;
         fetch::Error => Class::Config;
+        fetch::BadStores => Class::Config;
+        share::Error, share::Error::Sys(_) | share::Error::Store(store::Error::Sys(_) | store::Error::InUse { .. }) => Class::Config;
+        share::Error, share::Error::Read { .. } | share::Error::Lasting { .. } | share::Error::OtherStore { .. } => Class::Config;
+        share::Error => Class::Damage;
         store::Error, store::Error::Sys(_) | store::Error::InUse { .. } => Class::Config;
         store::Error => Class::Damage;
         import::Error, import::Error { fault: import::Fault::Write(_) | import::Fault::Store(_) | import::Fault::Limit(..), .. } => Class::Config;

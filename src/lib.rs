@@ -16,6 +16,7 @@ pub mod import;
 pub mod install;
 pub mod model;
 pub mod seal;
+pub mod share;
 pub mod store;
 pub mod sys;
 pub mod trust;

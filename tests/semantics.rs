@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use cfs_host::store::{Garbage, Roots, Store};
-use fixture::podman::Podman;
+use fixture::podman_root::Podman;
 use fixture::raw_tar::RawTar;
 use fixture::stores::pattern;
 use fixture::{base, cfsctl, digests, import_into, layout, peer_digests, peer_pull, run, tool, Layer, Pack};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use fixture::podman::Podman;
+use fixture::podman_root::Podman;
 use fixture::stores::{Lab, Mounted};
 use fixture::{base, run, Layer};
 use serde_json::Value;

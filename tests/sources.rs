@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cfs_host::fetch::{self, Options};
 use cfs_host::model::Digest;
-use fixture::podman::Podman;
+use fixture::podman_root::Podman;
 use fixture::{base, digests, import_into, layout, peer_digests, peer_pull, run, Layer, Pack};
 
 /// docker-registry on a port of its own, stopped when dropped.

@@ -133,7 +133,15 @@ fn everything_but_the_upgrade_timer_is_started_without_being_enabled() {
     }
     wanted.sort();
     // The others are started by these, or not at all.
-    let started = ["finalize.service", "health.service", "promote.service", "settle.service", "trial-deadline.timer"];
+    let started = [
+        "finalize.service",
+        "health.service",
+        "promote.service",
+        "settle.service",
+        "share.path",
+        "share.service",
+        "trial-deadline.timer",
+    ];
     assert_eq!(wanted, started.map(|unit| format!("cfs-host-{unit}")));
     for (name, text) in units() {
         assert_eq!(text.contains("[Install]"), name == "cfs-host-upgrade.timer", "{name}");
@@ -159,6 +167,39 @@ fn finalize_stops_after_services_and_before_the_disk() {
     assert_eq!(words(&finalize, "Conflicts"), ["final.target"]);
     assert_eq!(words(&finalize, "RequiresMountsFor"), ["/sysroot"]);
     assert!(words(&finalize, "After").contains(&"local-fs.target".to_owned()));
+}
+
+/// podman refuses every command where the directory of an additional store is missing.
+#[test]
+fn what_podman_needs_of_the_shared_store_is_there_before_any_service() {
+    let directory = Path::new("/").join(cfs_host::flow::share::DIRECTORY);
+    let conf = fs::read_to_string(dist().join("usr/share/cfs-host/storage.conf")).unwrap();
+    assert!(conf.contains(&format!("additionalimagestores = [\"{}\"]", directory.display())), "{conf}");
+    // What the program makes itself, in a directory in memory.
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let made = memory.path().join("containers");
+    cfs_host::share::Directory::at(&made).create(&cfs_host::sys::Sys::real()).unwrap();
+    let mut expected = Vec::new();
+    let mut open = vec![made.clone()];
+    while let Some(path) = open.pop() {
+        let (metadata, name) = (fs::metadata(&path).unwrap(), path.strip_prefix(&made).unwrap());
+        let kind = if metadata.is_dir() { "d" } else { "f" };
+        let mode = metadata.permissions().mode() & 0o7777;
+        let mut line = format!("{kind} {} {mode:04o} root root -", directory.join(name).display());
+        if metadata.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if metadata.len() > 0 {
+            line = format!("{line} {}", fs::read_to_string(&path).unwrap());
+        }
+        expected.push(line.replace("containers/ ", "containers "));
+    }
+    expected.push("d /run/cfs-host 0755 root root -".to_owned());
+    expected.sort();
+    let tmpfiles = fs::read_to_string(dist().join("usr/lib/tmpfiles.d/cfs-host-share.conf")).unwrap();
+    let lines = tmpfiles.lines().filter(|line| !line.starts_with('#'));
+    let mut lines: Vec<String> = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    lines.sort();
+    assert_eq!(lines, expected);
 }
 
 #[test]

@@ -154,6 +154,15 @@ _cfs__host() {
             cfs__host__subcmd__help__subcmd__image,rm)
                 cmd="cfs__host__subcmd__help__subcmd__image__subcmd__rm"
                 ;;
+            cfs__host__subcmd__help__subcmd__image,share)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__share"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,shared)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__shared"
+                ;;
+            cfs__host__subcmd__help__subcmd__image,unshare)
+                cmd="cfs__host__subcmd__help__subcmd__image__subcmd__unshare"
+                ;;
             cfs__host__subcmd__help__subcmd__image,verify)
                 cmd="cfs__host__subcmd__help__subcmd__image__subcmd__verify"
                 ;;
@@ -174,6 +183,9 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__help__subcmd__internals,settle)
                 cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__settle"
+                ;;
+            cfs__host__subcmd__help__subcmd__internals,share)
+                cmd="cfs__host__subcmd__help__subcmd__internals__subcmd__share"
                 ;;
             cfs__host__subcmd__help__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__help__subcmd__keys__subcmd__generate"
@@ -211,6 +223,15 @@ _cfs__host() {
             cfs__host__subcmd__image,rm)
                 cmd="cfs__host__subcmd__image__subcmd__rm"
                 ;;
+            cfs__host__subcmd__image,share)
+                cmd="cfs__host__subcmd__image__subcmd__share"
+                ;;
+            cfs__host__subcmd__image,shared)
+                cmd="cfs__host__subcmd__image__subcmd__shared"
+                ;;
+            cfs__host__subcmd__image,unshare)
+                cmd="cfs__host__subcmd__image__subcmd__unshare"
+                ;;
             cfs__host__subcmd__image,verify)
                 cmd="cfs__host__subcmd__image__subcmd__verify"
                 ;;
@@ -237,6 +258,15 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__image__subcmd__help,rm)
                 cmd="cfs__host__subcmd__image__subcmd__help__subcmd__rm"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,share)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__share"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,shared)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__shared"
+                ;;
+            cfs__host__subcmd__image__subcmd__help,unshare)
+                cmd="cfs__host__subcmd__image__subcmd__help__subcmd__unshare"
                 ;;
             cfs__host__subcmd__image__subcmd__help,verify)
                 cmd="cfs__host__subcmd__image__subcmd__help__subcmd__verify"
@@ -271,6 +301,9 @@ _cfs__host() {
             cfs__host__subcmd__internals,settle)
                 cmd="cfs__host__subcmd__internals__subcmd__settle"
                 ;;
+            cfs__host__subcmd__internals,share)
+                cmd="cfs__host__subcmd__internals__subcmd__share"
+                ;;
             cfs__host__subcmd__internals__subcmd__help,finalize)
                 cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__finalize"
                 ;;
@@ -288,6 +321,9 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__internals__subcmd__help,settle)
                 cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__settle"
+                ;;
+            cfs__host__subcmd__internals__subcmd__help,share)
+                cmd="cfs__host__subcmd__internals__subcmd__help__subcmd__share"
                 ;;
             cfs__host__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__keys__subcmd__generate"
@@ -514,7 +550,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__image)
-            opts="pull list inspect verify digest diff mount rm"
+            opts="pull list inspect verify digest diff mount rm share unshare shared"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -625,6 +661,48 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__share)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__shared)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__unshare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__help__subcmd__image__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -668,7 +746,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__internals)
-            opts="settle health promote give-up finalize"
+            opts="settle health promote give-up finalize share"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -738,6 +816,20 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__settle)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__internals__subcmd__share)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -962,7 +1054,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image)
-            opts="-h --help pull list inspect verify digest diff mount rm help"
+            opts="-h --help pull list inspect verify digest diff mount rm share unshare shared help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1052,7 +1144,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__help)
-            opts="pull list inspect verify digest diff mount rm help"
+            opts="pull list inspect verify digest diff mount rm share unshare shared help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1177,6 +1269,48 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__share)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__shared)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__unshare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__image__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1266,12 +1400,20 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__pull)
-            opts="-q -h --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
+            opts="-q -h --share --name --to --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --sysroot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1314,6 +1456,76 @@ _cfs__host() {
                 return 0
             fi
             case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__share)
+            opts="-h --name --to --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__shared)
+            opts="-h --to --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__image__subcmd__unshare)
+            opts="-h --to --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --sysroot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1494,7 +1706,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__internals)
-            opts="-h --root --help settle health promote give-up finalize help"
+            opts="-h --root --help settle health promote give-up finalize share help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1566,7 +1778,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__internals__subcmd__help)
-            opts="settle health promote give-up finalize help"
+            opts="settle health promote give-up finalize share help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1663,6 +1875,20 @@ _cfs__host() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__help__subcmd__share)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cfs__subcmd__host__subcmd__internals__subcmd__promote)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1682,6 +1908,24 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__internals__subcmd__settle)
+            opts="-h --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__internals__subcmd__share)
             opts="-h --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -29,7 +29,7 @@ complete -c cfs-host -n "__fish_cfs_host_needs_command" -s V -l version -d 'Prin
 complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "keys" -d 'Make signing keys'
 complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "seal" -d 'Seal an image: build and sign its UKI, sign the image, add both to it'
 complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "sign" -d 'Sign an image that holds its UKI: anew, or with one more signature for policies that want several'
-complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "image" -d 'Pull, list, look at, compare and mount images'
+complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "image" -d 'Pull, list, look at, compare and mount images, and show them to podman'
 complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "uki" -d 'Build UKI files, look at them'
 complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "install" -d 'Install an image'
 complete -c cfs-host -n "__fish_cfs_host_needs_command" -f -a "status" -d 'Show what runs, what boots next, what failed and why, and who signed it. Needs no root'
@@ -83,16 +83,21 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l append -d 'Ad
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -l json -d 'Print what was done as JSON'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand sign" -s h -l help -d 'Print help'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -s h -l help -d 'Print help'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "pull" -d 'Bring an image into the store, without deploying it'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "list" -d 'List the images that tags and deployments keep in the store'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "inspect" -d 'Show what an image claims to be and how far that holds; always exits with 0 if the image can be read'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "verify" -d 'Follow the chain of trust, with the code that /init runs; exits with 5 if a link does not hold'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "digest" -d 'Compute an image\'s digest: what `seal` signs and a host verifies'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "diff" -d 'Compare two images by path: content, type, mode, owner, time, links and attributes'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "mount" -d 'Mount an image of the store, read-only; `umount DIR` ends that. Needs root'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "rm" -d 'Let images go: their tags are removed, and `cfs-host prune` frees what nothing else needs'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -s h -l help -d 'Print help'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "pull" -d 'Bring an image into the store, without deploying it'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "list" -d 'List the images that tags, deployments and `image share` keep in the store'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "inspect" -d 'Show what an image claims to be and how far that holds; always exits with 0 if the image can be read'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "verify" -d 'Follow the chain of trust, with the code that /init runs; exits with 5 if a link does not hold'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "digest" -d 'Compute an image\'s digest: what `seal` signs and a host verifies'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "diff" -d 'Compare two images by path: content, type, mode, owner, time, links and attributes'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "mount" -d 'Mount an image of the store, read-only; `umount DIR` ends that. Needs root'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "rm" -d 'Let images go: their tags are removed, and `cfs-host prune` frees what nothing else needs'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "share" -d 'Show images of the store to podman, without a copy. Needs root'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "unshare" -d 'Hide images from podman again; the store keeps them'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "shared" -d 'List what podman sees of the store, in which form and why'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l name -d 'podman\'s name for it; else that of the reference' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
@@ -100,6 +105,7 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l retry-delay -d 'The pause before each of them, such as 500ms, 5s or 1m; without it 1s, 2s, 4s and so on' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l limit -d 'Read more of an image (or less) than usual: entries, names, header, size or ratio; docs/layers.md explains them' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l progress-fd -d 'Write progress as JSON lines to this file descriptor' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l share -d 'Show it to podman as well, as `image share` does'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Print nothing but errors and the digest'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l json -d 'Print what was done as JSON'
@@ -155,14 +161,30 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from rm" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from rm" -l json -d 'Print what was done as JSON'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l name -d 'podman\'s name for it; else that of the reference' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l json -d 'Print what podman sees as JSON'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l json -d 'Print what was done as JSON'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l json -d 'Print it as JSON'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "pull" -d 'Bring an image into the store, without deploying it'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the images that tags and deployments keep in the store'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the images that tags, deployments and `image share` keep in the store'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show what an image claims to be and how far that holds; always exits with 0 if the image can be read'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Follow the chain of trust, with the code that /init runs; exits with 5 if a link does not hold'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "digest" -d 'Compute an image\'s digest: what `seal` signs and a host verifies'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Compare two images by path: content, type, mode, owner, time, links and attributes'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "mount" -d 'Mount an image of the store, read-only; `umount DIR` ends that. Needs root'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Let images go: their tags are removed, and `cfs-host prune` frees what nothing else needs'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "share" -d 'Show images of the store to podman, without a copy. Needs root'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "unshare" -d 'Hide images from podman again; the store keeps them'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "shared" -d 'List what podman sees of the store, in which form and why'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and not __fish_seen_subcommand_from build inspect help" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand uki; and not __fish_seen_subcommand_from build inspect help" -f -a "build" -d 'Build and sign the UKI that `seal` would put into an image, as a file'
@@ -294,14 +316,15 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand etc; and __fish_seen_s
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand etc; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand etc; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Show what is changed against the image that runs, and the image\'s versions that wait beside it. Needs no root'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand etc; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -l root -d 'Work on another root directory' -r -F
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -s h -l help -d 'Print help'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -f -a "settle" -d 'Early in a boot: what became of the trial'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -f -a "health" -d 'Run the health checks; restart if this boot is a trial and they fail'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -f -a "promote" -d 'The trial that runs becomes the default'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -f -a "give-up" -d 'Restart if this boot is a trial that is not promoted'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -f -a "finalize" -d 'At shutdown: the next start tries what is staged'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -l root -d 'Work on another root directory' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -s h -l help -d 'Print help'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -f -a "settle" -d 'Early in a boot: what became of the trial'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -f -a "health" -d 'Run the health checks; restart if this boot is a trial and they fail'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -f -a "promote" -d 'The trial that runs becomes the default'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -f -a "give-up" -d 'Restart if this boot is a trial that is not promoted'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -f -a "finalize" -d 'At shutdown: the next start tries what is staged'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -f -a "share" -d 'Show podman what the host runs, what is staged, and what was published'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and not __fish_seen_subcommand_from settle health promote give-up finalize share help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from settle" -l root -d 'Work on another root directory' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from settle" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from health" -l root -d 'Work on another root directory' -r -F
@@ -312,16 +335,19 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from give-up" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from finalize" -l root -d 'Work on another root directory' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from finalize" -s h -l help -d 'Print help'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from share" -l root -d 'Work on another root directory' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from share" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from help" -f -a "settle" -d 'Early in a boot: what became of the trial'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from help" -f -a "health" -d 'Run the health checks; restart if this boot is a trial and they fail'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from help" -f -a "promote" -d 'The trial that runs becomes the default'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from help" -f -a "give-up" -d 'Restart if this boot is a trial that is not promoted'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from help" -f -a "finalize" -d 'At shutdown: the next start tries what is staged'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from help" -f -a "share" -d 'Show podman what the host runs, what is staged, and what was published'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand internals; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "keys" -d 'Make signing keys'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "seal" -d 'Seal an image: build and sign its UKI, sign the image, add both to it'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "sign" -d 'Sign an image that holds its UKI: anew, or with one more signature for policies that want several'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "image" -d 'Pull, list, look at, compare and mount images'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "image" -d 'Pull, list, look at, compare and mount images, and show them to podman'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "uki" -d 'Build UKI files, look at them'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "install" -d 'Install an image'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "status" -d 'Show what runs, what boots next, what failed and why, and who signed it. Needs no root'
@@ -337,13 +363,16 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_s
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and not __fish_seen_subcommand_from keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from keys" -f -a "generate" -d 'Make a key directory: Secure Boot keys and updates, the image signing key, a strict policy (docs/keys.md)'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "pull" -d 'Bring an image into the store, without deploying it'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "list" -d 'List the images that tags and deployments keep in the store'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "list" -d 'List the images that tags, deployments and `image share` keep in the store'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "inspect" -d 'Show what an image claims to be and how far that holds; always exits with 0 if the image can be read'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "verify" -d 'Follow the chain of trust, with the code that /init runs; exits with 5 if a link does not hold'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "digest" -d 'Compute an image\'s digest: what `seal` signs and a host verifies'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "diff" -d 'Compare two images by path: content, type, mode, owner, time, links and attributes'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "mount" -d 'Mount an image of the store, read-only; `umount DIR` ends that. Needs root'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "rm" -d 'Let images go: their tags are removed, and `cfs-host prune` frees what nothing else needs'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "share" -d 'Show images of the store to podman, without a copy. Needs root'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "unshare" -d 'Hide images from podman again; the store keeps them'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "shared" -d 'List what podman sees of the store, in which form and why'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from uki" -f -a "build" -d 'Build and sign the UKI that `seal` would put into an image, as a file'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from uki" -f -a "inspect" -d 'Show a UKI\'s identity and policy; fails unless its parts belong together'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from install" -f -a "to-disk" -d 'Make a bootable disk: a new file (raw, or qcow2 by its ending) or a whole block device'
@@ -354,3 +383,4 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from internals" -f -a "promote" -d 'The trial that runs becomes the default'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from internals" -f -a "give-up" -d 'Restart if this boot is a trial that is not promoted'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from internals" -f -a "finalize" -d 'At shutdown: the next start tries what is staged'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand help; and __fish_seen_subcommand_from internals" -f -a "share" -d 'Show podman what the host runs, what is staged, and what was published'

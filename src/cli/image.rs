@@ -7,10 +7,11 @@ mod list;
 mod mount;
 mod pull;
 mod rm;
+mod share;
 
 use clap::Subcommand;
 
-/// Pull, list, look at, compare and mount images
+/// Pull, list, look at, compare and mount images, and show them to podman
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -29,6 +30,9 @@ enum Verb {
     Mount(mount::Args),
     #[command(alias = "remove")]
     Rm(rm::Args),
+    Share(share::Share),
+    Unshare(share::Unshare),
+    Shared(share::List),
 }
 
 /// Calls the verb.
@@ -42,5 +46,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Verb::Diff(args) => diff::run(args),
         Verb::Mount(args) => mount::run(args),
         Verb::Rm(args) => rm::run(args),
+        Verb::Share(args) => share::share(args),
+        Verb::Unshare(args) => share::unshare(args),
+        Verb::Shared(args) => share::list(args),
     }
 }

@@ -8,6 +8,7 @@ use crate::flow::finalize::finalize;
 use crate::flow::host::Host;
 use crate::flow::journal::{tell, Priority};
 use crate::flow::reboot::reboot_whatever_it_takes;
+use crate::flow::share::{self, Place};
 use crate::flow::trial::{check_health, give_up, promote, settle, Settled};
 use crate::flow::Refused;
 use crate::model::update::{Check, Outcome};
@@ -38,6 +39,8 @@ enum Step {
     },
     /// At shutdown: the next start tries what is staged
     Finalize,
+    /// Show podman what the host runs, what is staged, and what was published
+    Share,
 }
 
 /// Runs one step.
@@ -72,6 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 eprintln!("The next start tries deployment {id}");
             }
         }
+        Step::Share => show_images(&host, &sys)?,
     }
     Ok(())
 }
@@ -91,6 +95,14 @@ fn told(host: &Host, settled: &Settled) -> Option<(Priority, String)> {
         ),
         Settled::Interrupted(why) => (Priority::Warning, format!("An update did not come to its end: {why}")),
     })
+}
+
+fn show_images(host: &Host, sys: &Sys) -> anyhow::Result<()> {
+    let store = host.store()?;
+    let shared = share::sync(&Place::new(&store, &host.root().join(share::DIRECTORY), Some(host)), sys)?;
+    eprintln!("podman sees {} images of the store", shared.images.len());
+    shared.broken.iter().for_each(|(manifest, why)| eprintln!("not shown: {manifest}: {why}"));
+    Ok(())
 }
 
 fn health(host: &Host, sys: &Sys, say: &dyn Fn(Priority, String)) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ mod meta;
 mod oci_dir;
 mod registry;
 mod storage;
+mod storage_conf;
 mod tarsplit;
 mod verified;
 
@@ -24,6 +25,7 @@ use oci_spec::image::{Digest as OciDigest, ImageConfiguration, ImageManifest};
 
 use crate::model::limits::Limits;
 use crate::model::reference::Reference;
+pub use storage_conf::{BadStores, Stores};
 
 /// What a manifest and its configuration say; the bytes are those that were hashed.
 #[derive(Clone, Debug)]

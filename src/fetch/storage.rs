@@ -10,6 +10,7 @@ use base64::Engine as _;
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
 
+use super::storage_conf::{BadStores, Stores};
 use super::tarsplit::TarSplit;
 use super::{Compression, Error, ImageMeta, LayerStream, Result, Source};
 use crate::model::reference::Reference;
@@ -163,26 +164,6 @@ impl Finder<'_> {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Config {
-    storage: StorageConfig,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct StorageConfig {
-    driver: Option<String>,
-    graphroot: Option<PathBuf>,
-    options: StorageOptions,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct StorageOptions {
-    additionalimagestores: Vec<PathBuf>,
-}
-
 /// Where podman keeps its images, by its own settings; nowhere, if it has none.
 pub fn podman_storage() -> Result<Option<PathBuf>> {
     let (stores, _) = stores(&Reference::ContainersStorage(String::new()), "")?;
@@ -196,73 +177,19 @@ fn stores<'a>(reference: &Reference, name: &'a str) -> Result<(Vec<PathBuf>, &'a
         let root = store.split_once('@').map_or(store, |(_, root)| root).split(['+', ':']).next().unwrap_or_default();
         return Ok((vec![PathBuf::from(root)], name));
     }
-    let mut config = Config::default();
-    for file in config_files() {
-        match fs::read_to_string(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(source) => {
-                return Err(Error::Read { reference: reference.clone(), what: file.display().to_string(), source })
-            }
-            Ok(text) => {
-                config =
-                    toml::from_str(&text).map_err(|error| invalid(&file.display().to_string(), error.to_string()))?;
-                break;
-            }
+    let stores = Stores::read().map_err(|error| match error {
+        BadStores::Read { path, source } => {
+            Error::Read { reference: reference.clone(), what: path.display().to_string(), source }
         }
-    }
-    let StorageConfig { driver, graphroot, options } = config.storage;
-    if let Some(driver) = driver.filter(|driver| !driver.is_empty() && driver != DRIVER) {
-        let why = format!(
-            "its driver is {driver}; only overlay is supported (push the image to a registry or an oci: directory)"
-        );
-        return Err(invalid("podman's storage", why));
-    }
-    let mut stores = vec![graphroot.unwrap_or_else(default_root)];
-    stores.extend(options.additionalimagestores);
-    Ok((stores, name))
-}
-
-/// As containers-storage.conf(5) has it: the first that exists counts.
-fn config_files() -> Vec<PathBuf> {
-    if let Some(file) = std::env::var_os("CONTAINERS_STORAGE_CONF") {
-        return vec![file.into()];
-    }
-    let mut files = Vec::new();
-    if !is_root() {
-        files.push(home("XDG_CONFIG_HOME", ".config").join("containers/storage.conf"));
-    }
-    files.extend(["/etc/containers/storage.conf", "/usr/share/containers/storage.conf"].map(PathBuf::from));
-    files
-}
-
-fn default_root() -> PathBuf {
-    match is_root() {
-        true => "/var/lib/containers/storage".into(),
-        false => home("XDG_DATA_HOME", ".local/share").join("containers/storage"),
-    }
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-fn home(variable: &str, below: &str) -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(below);
-    std::env::var_os(variable).map_or_else(home, PathBuf::from)
+        BadStores::Invalid { path, why } => invalid(&path.display().to_string(), why),
+        BadStores::Driver(_) => invalid("podman's storage", error.to_string()),
+    })?;
+    Ok((stores.all(), name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_config_is_read_as_podman_writes_it() {
-        let text = "[storage]\ndriver = \"overlay\"\ngraphroot = \"/g\"\n[storage.options]\nadditionalimagestores = [\n\"/a\",\n]\n\
-                    [storage.options.overlay]\nmountopt = \"nodev\"\n";
-        let config: Config = toml::from_str(text).unwrap();
-        assert_eq!(config.storage.graphroot, Some("/g".into()));
-        assert_eq!(config.storage.options.additionalimagestores, [PathBuf::from("/a")]);
-    }
 
     fn open(store: &Path, name: &str) -> String {
         let reference = Reference::ContainersStorage(format!("[overlay@{}+/run]{name}", store.display()));

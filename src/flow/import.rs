@@ -21,8 +21,8 @@ use crate::store::Store;
 use crate::sys::Sys;
 pub use images::{images_of, keep_images, not_bootable, Images, MadeImages};
 pub use stored::{
-    check_layer, check_manifest, growth, known_config, known_layers, stored_image, stored_tree, unknown_layers,
-    NotStored,
+    check_layer, check_manifest, growth, known_config, known_layers, stored_image, stored_pieces, stored_tree,
+    unknown_layers, NotStored, Pieces,
 };
 
 /// Content types of the streams, as composefs-rs has them.

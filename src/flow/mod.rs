@@ -15,6 +15,7 @@ pub mod reboot;
 pub mod report;
 pub mod rollback;
 pub mod seal;
+pub mod share;
 pub mod sign;
 pub mod stage;
 pub mod status;

@@ -13,8 +13,8 @@ use composefs::tree::{Directory, FileSystem, Inode, LeafContent, RegularFile, St
 use super::{Error, Result};
 use crate::import::{Entry, Item, Metadata};
 
-const WHITEOUT: &[u8] = b".wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
+pub(super) const WHITEOUT: &[u8] = b".wh.";
+pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// `S_IFCHR` and `S_IFBLK`.
 const CHARACTER: u32 = 0o020000;
 const BLOCK: u32 = 0o060000;
@@ -25,17 +25,34 @@ const CAPABILITY: (&[u8], usize) = (b"security.capability", 4096);
 pub(super) fn merge(layers: Vec<Vec<Entry>>) -> Result<FileSystem<Sha256HashValue>> {
     let mut tree = FileSystem::new(Stat::uninitialized());
     for (index, entries) in layers.into_iter().enumerate() {
-        let mut seen = BTreeSet::new();
-        for entry in entries {
-            let path = entry.path.clone();
-            apply(&mut tree, entry, &mut seen).map_err(|why| Error::Layer {
-                layer: index + 1,
-                path: String::from_utf8_lossy(&path).into_owned(),
-                why,
-            })?;
-        }
+        add(&mut tree, entries).map_err(|(path, why)| Error::Layer {
+            layer: index + 1,
+            path: String::from_utf8_lossy(&path).into_owned(),
+            why,
+        })?;
     }
     Ok(tree)
+}
+
+/// Adds a layer on top; an error says where and why.
+pub(super) fn add(
+    tree: &mut FileSystem<Sha256HashValue>,
+    entries: Vec<Entry>,
+) -> std::result::Result<(), (Vec<u8>, String)> {
+    let mut seen = BTreeSet::new();
+    for entry in entries {
+        let path = entry.path.clone();
+        apply(tree, entry, &mut seen).map_err(|why| (path, why))?;
+    }
+    Ok(())
+}
+
+/// The directory and the name in it.
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (&b""[..], path),
+    }
 }
 
 /// Applies one entry; `seen` holds the paths that this layer has brought.
@@ -44,10 +61,7 @@ fn apply(
     entry: Entry,
     seen: &mut BTreeSet<Vec<u8>>,
 ) -> std::result::Result<(), String> {
-    let (folder, name) = match entry.path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (&entry.path[..slash], &entry.path[slash + 1..]),
-        None => (&b""[..], entry.path.as_slice()),
-    };
+    let (folder, name) = split(&entry.path);
     if name.is_empty() {
         // Images take the root's metadata from /usr.
         return match entry.item {
@@ -83,7 +97,7 @@ fn apply(
     Ok(())
 }
 
-fn inode(
+pub(super) fn inode(
     tree: &mut FileSystem<Sha256HashValue>,
     meta: Metadata,
     item: Item,
@@ -103,13 +117,13 @@ fn inode(
     Ok(Inode::leaf(tree.push_leaf(stat(meta)?, content)))
 }
 
-fn linked(tree: &FileSystem<Sha256HashValue>, target: &[u8]) -> std::result::Result<LeafId, String> {
+pub(super) fn linked(tree: &FileSystem<Sha256HashValue>, target: &[u8]) -> std::result::Result<LeafId, String> {
     let path = OsStr::from_bytes(target);
     let found = tree.root.split(path).and_then(|(folder, name)| folder.leaf_id(name));
     found.map_err(|error| format!("it is a hard link to {path:?}, which it cannot be: {error}"))
 }
 
-fn stat(meta: Metadata) -> std::result::Result<Stat, String> {
+pub(super) fn stat(meta: Metadata) -> std::result::Result<Stat, String> {
     let (capability, limit) = CAPABILITY;
     let mut xattrs = BTreeMap::new();
     for (name, value) in meta.xattrs {
@@ -138,7 +152,7 @@ fn brought_by(seen: &BTreeSet<Vec<u8>>, path: &[u8], opaque: bool) -> bool {
     first_below.is_some_and(|next| next.starts_with(&below)) || (!opaque && seen.contains(path))
 }
 
-fn parent(folder: &[u8], error: &ImageError) -> String {
+pub(super) fn parent(folder: &[u8], error: &ImageError) -> String {
     let folder = String::from_utf8_lossy(folder);
     match error {
         ImageError::NotFound(_) => {

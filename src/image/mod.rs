@@ -5,6 +5,7 @@
 mod diff;
 mod erofs;
 mod labels;
+mod layers;
 mod merge;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use composefs::tree::{Directory, FileSystem, Inode, LeafContent, RegularFile};
 use composefs_boot::BootOps;
 
 use self::erofs::View;
+pub use self::layers::layer_images;
 use crate::import::Entry;
 use crate::model::Digest;
 

@@ -10,6 +10,7 @@ use super::entry::Entry;
 use super::parts::{Parts, Pool};
 use super::sharing::Sharing;
 use super::split::Splitter;
+use super::write_back::WriteBack;
 use super::writers::Writers;
 use super::{Error, Fault};
 use crate::fetch::LayerStream;
@@ -58,12 +59,13 @@ pub struct Importer<'a> {
     pub(super) sys: &'a Sys,
     pub(super) pool: Arc<Pool>,
     pub(super) budget: Budget,
+    pub(super) write_back: WriteBack,
 }
 
 impl<'a> Importer<'a> {
     /// For one image; its layers may be imported at once.
     pub fn new(store: &'a Store, sys: &'a Sys, limits: Limits) -> Self {
-        Self { store, sys, pool: Pool::new(), budget: Budget::new(limits) }
+        Self { store, sys, pool: Pool::new(), budget: Budget::new(limits), write_back: WriteBack::default() }
     }
 
     /// Imports a layer; `diff_id` is the SHA-256 of its tar stream.
@@ -77,7 +79,7 @@ impl<'a> Importer<'a> {
             let outlets = [to_hash, to_split];
             let inflater = scope.spawn(move || inflate(Parts::new(blob), compression, pool, &outlets, growth));
             let hasher = scope.spawn(move || hash(&hashed));
-            let writers = Writers::start(scope, self.store, self.sys);
+            let writers = Writers::start(scope, self);
             // The splitter is gone, and with it its end of the queue, before the others are waited for.
             let (split, writers) = Splitter::run(Parts::new(tar), Sharing::of(originals), writers, self, growth);
             let written = writers.finish();

@@ -13,6 +13,7 @@ mod sharing;
 mod split;
 mod survey;
 mod tar;
+mod write_back;
 mod writers;
 
 pub use budget::Budget;

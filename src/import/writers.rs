@@ -7,6 +7,7 @@ use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
+use super::layer::Importer;
 use super::parts::{Content, Parts, Slice};
 use super::sharing::Share;
 use super::Fault;
@@ -14,7 +15,6 @@ use crate::model::sharing::Shared;
 use crate::model::Digest;
 use crate::store::verity::Hasher;
 use crate::store::{Error, Store, Stored};
-use crate::sys::Sys;
 
 const THREADS: usize = 2;
 /// Jobs that may wait; what they hold, the pool of parts bounds.
@@ -64,15 +64,15 @@ pub(super) struct Writers<'a> {
 
 impl<'a> Writers<'a> {
     /// Starts the threads.
-    pub fn start(scope: &'a Scope<'a, '_>, store: &'a Store, sys: &'a Sys) -> Self {
+    pub fn start(scope: &'a Scope<'a, '_>, importer: &'a Importer<'a>) -> Self {
         let (jobs, receiver) = sync_channel(QUEUE);
         let receiver = Arc::new(Mutex::new(receiver));
         let threads = (0..THREADS).map(|_| {
             let receiver = Arc::clone(&receiver);
-            scope.spawn(move || work(&receiver, store, sys))
+            scope.spawn(move || work(&receiver, importer))
         });
         let threads = threads.collect();
-        Self { store, jobs, batch: Batch::default(), given: HashSet::new(), threads }
+        Self { store: importer.store, jobs, batch: Batch::default(), given: HashSet::new(), threads }
     }
 
     /// Names the content and has it written, if it is not there and not on its way. `part` counts the stream's parts.
@@ -181,28 +181,39 @@ fn each_slice(tar: &mut Parts, size: u64, mut take: impl FnMut(Slice) -> Result<
     Ok(())
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, store: &Store, sys: &Sys) -> Result<Shared, Error> {
+fn work(jobs: &Mutex<Receiver<Job>>, importer: &Importer<'_>) -> Result<Shared, Error> {
     let mut shared = Shared::default();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
             Err(_) => return Ok(shared),
-            Ok(Job::Objects(objects)) => {
-                for (digest, object) in objects {
-                    match object {
-                        Object::Content(content) => store.put_hashed(sys, &digest, content.slices())?,
-                        Object::File(Share { original, by }, size) => {
-                            shared.add(store.put_file(sys, &digest, &original, &by)?, size);
-                        }
-                    }
-                }
-            }
-            Ok(Job::Stream(pieces)) => receive(&pieces, store, sys)?,
+            Ok(Job::Objects(objects)) => shared = shared.and(write_objects(objects, importer)?),
+            Ok(Job::Stream(pieces)) => write_stream(&pieces, importer)?,
         }
     }
 }
 
-fn receive(pieces: &Receiver<Piece>, store: &Store, sys: &Sys) -> Result<(), Error> {
+fn write_objects(objects: Vec<(Digest, Object)>, importer: &Importer<'_>) -> Result<Shared, Error> {
+    let Importer { store, sys, write_back, .. } = importer;
+    let (mut shared, mut bytes) = (Shared::default(), 0);
+    for (digest, object) in objects {
+        match object {
+            Object::Content(content) => {
+                store.put_hashed(sys, &digest, content.slices())?;
+                bytes += content.size;
+            }
+            Object::File(Share { original, by }, size) => {
+                shared.add(store.put_file(sys, &digest, &original, &by)?, size);
+            }
+        }
+    }
+    write_back.wrote(bytes, store, sys)?;
+    Ok(shared)
+}
+
+/// Its bytes are not seen to the disk meanwhile: of a file that the store has they are dropped.
+fn write_stream(pieces: &Receiver<Piece>, importer: &Importer<'_>) -> Result<(), Error> {
+    let Importer { store, sys, .. } = importer;
     let mut file = store.new_object(sys, None)?;
     for piece in pieces {
         match piece {

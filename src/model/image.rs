@@ -52,6 +52,8 @@ pub struct Listed {
     pub unique_bytes: u64,
     /// Deployments of it.
     pub deployments: Vec<String>,
+    /// podman's names of it, if it was published.
+    pub published: Vec<String>,
     /// Why it is not whole, or cannot be read.
     pub problem: Option<String>,
 }

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod progress;
 pub mod prune;
 pub mod reference;
+pub mod share;
 pub mod sharing;
 pub mod status;
 pub mod storage;

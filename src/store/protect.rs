@@ -3,6 +3,7 @@
 //! Takes an image's digest; each object is measured by the kernel and compared with its name, as `/init` does it at boot.
 //! A file system without fs-verity is no error here: whether such a host boots is `/init`'s decision.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -11,7 +12,7 @@ use cfs_init::verity::{self, NoDigest};
 
 use super::{Error, Result, Store};
 use crate::model::Digest;
-use crate::sys::Sys;
+use crate::sys::{self, Sys};
 
 /// What the kernel says of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,20 @@ impl Store {
         Ok(enabled)
     }
 
-    /// The same, by whoever turns it on.
+    /// An image, open to be mounted, and whether the kernel will check what is read of it: it does where the file system has fs-verity, which
+    /// is turned on if it is not. Where it has none the image's own bytes are checked here.
+    pub fn open_protected(&self, sys: &Sys, image: &Digest) -> Result<(File, sys::Verity)> {
+        // What an older pull, or another tool, left without it.
+        self.protect(sys, image)?;
+        let file = self.object(image)?;
+        match verity::measure(file.as_fd()).ok().flatten() {
+            Some(measured) if measured == *image => Ok((file, sys::Verity::Required)),
+            Some(_) => Err(Error::Damaged { path: self.object_file(image), why: "fs-verity measures another digest" }),
+            None => self.read(image).map(|_| (file, sys::Verity::Off)),
+        }
+    }
+
+    /// [`Store::protect`], by whoever turns it on.
     fn protect_by(&self, image: &Digest, enable: &(dyn Fn(&Digest) -> Result<Verity> + Sync)) -> Result<u64> {
         let Some(now) = self.judge(image, enable(image)?)? else { return Ok(0) };
         let path = self.object_file(image);

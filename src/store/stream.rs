@@ -194,6 +194,18 @@ pub struct Body<'a> {
     inline: u64,
 }
 
+/// A part of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// These bytes, at most so many at once that memory stays bounded.
+    Inline(Vec<u8>),
+    /// Those of an object.
+    Object(Digest),
+}
+
+/// Inline bytes that are handed out at once.
+const PART_MAX: u64 = 1 << 20;
+
 enum Chunk {
     End,
     Inline,
@@ -224,6 +236,19 @@ impl Body<'_> {
         match self.chunk()? {
             Chunk::Object(digest) => Ok(Some(digest)),
             Chunk::Inline | Chunk::End => Ok(None),
+        }
+    }
+
+    /// The next part, whatever it is; `None` at the end of the stream.
+    pub fn part(&mut self) -> io::Result<Option<Part>> {
+        match self.chunk()? {
+            Chunk::End => Ok(None),
+            Chunk::Object(digest) => Ok(Some(Part::Object(digest))),
+            Chunk::Inline => {
+                let mut bytes = vec![0; self.inline.min(PART_MAX) as usize];
+                self.inline(&mut bytes)?;
+                Ok(Some(Part::Inline(bytes)))
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use cfs_init::mount::detached;
 use rustix::fs::CWD;
+use rustix::io::Errno;
 use rustix::mount::{move_mount, unmount, MountAttrFlags, MoveMountFlags, UnmountFlags};
 
 use super::{Result, Sys};
@@ -39,6 +40,17 @@ impl Sys {
     /// Mounts an image at a directory; `umount` ends that.
     pub fn mount_composefs(&self, what: &Composefs<'_>, at: &Path) -> Result<()> {
         self.step("mount", at, || what.mount(at))
+    }
+
+    /// Takes down whatever is mounted at a directory, which need not be there. Who uses it keeps it.
+    pub fn unmount_all(&self, at: &Path) -> Result<()> {
+        self.step("unmount", at, || loop {
+            match unmount(at, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+                Ok(()) => {}
+                Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        })
     }
 }
 

@@ -7,7 +7,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use cfs_init::verity::{self, NoDigest};
-use rustix::fs::{flock, ioctl_getflags, ioctl_setflags, FlockOperation, IFlags};
+use rustix::fs::{fcntl_lock, flock, ioctl_getflags, ioctl_setflags, FlockOperation, IFlags};
+use rustix::io::Errno;
 use rustix::mount::{fsconfig_create, fsconfig_set_string, fsmount, fsopen, FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use super::{Result, Sys};
@@ -22,6 +23,26 @@ impl Detached {
     /// Its root directory, for this process.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.mount.as_raw_fd()))
+    }
+}
+
+/// A list of containers/storage, locked as podman locks it; dropped, it is free.
+#[derive(Debug)]
+pub struct Listing {
+    file: File,
+    path: PathBuf,
+}
+
+/// As many bytes podman compares to see whether the list has changed.
+const MARK: usize = 64;
+
+impl Listing {
+    /// Tells processes that have read the list to read it again.
+    pub fn mark_changed(&self, sys: &Sys) -> Result<()> {
+        let mut mark = [0; MARK];
+        let random = (0..MARK / 16).flat_map(|_| *uuid::Uuid::new_v4().as_bytes());
+        mark.iter_mut().zip(random).for_each(|(byte, random)| *byte = random);
+        sys.write_at(&self.file, &self.path, &mark, 0)
     }
 }
 
@@ -97,6 +118,17 @@ impl Sys {
             file.rewind()?;
             file.write_all(holder)?;
             Ok(Some(Locked(file)))
+        })
+    }
+
+    /// Takes the lock of a list that podman reads; `None`: somebody else has it.
+    pub fn try_lock_listing(&self, path: &Path) -> Result<Option<Listing>> {
+        self.step("lock", path, || {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::AGAIN | Errno::ACCESS) => Ok(None),
+                other => other.map(|()| Some(Listing { file, path: path.to_owned() })).map_err(io::Error::from),
+            }
         })
     }
 }

@@ -22,7 +22,7 @@ pub use composefs::{Composefs, Verity};
 pub use extents::may_share;
 pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
-pub use kernel::{Detached, Locked};
+pub use kernel::{Detached, Listing, Locked};
 pub use limited::Ended;
 pub use original::Original;
 pub use tree::ScratchDir;

@@ -46,7 +46,9 @@ fn row(name: &str, image: &Listed) -> [String; 6] {
     let short = |text: &str| plain(&text.chars().take(12).collect::<String>());
     let of = image.bootable_digest.or(image.image_digest).map_or("-".to_owned(), |digest| short(&digest.to_hex()));
     let tag = (name != "-").then_some("tag");
-    let kept: Vec<&str> = tag.into_iter().chain(image.deployments.iter().map(String::as_str)).collect();
+    let published: Vec<String> = image.published.iter().map(|name| plain(&format!("podman: {name}"))).collect();
+    let others = image.deployments.iter().chain(&published).map(String::as_str);
+    let kept: Vec<&str> = tag.into_iter().chain(others).collect();
     let kept = match &image.problem {
         Some(problem) => format!("{}: NOT WHOLE: {}", kept.join(", "), plain(problem)),
         None => kept.join(", "),
@@ -95,6 +97,7 @@ mod tests {
             bytes: 2048,
             unique_bytes: 1024,
             deployments: deployments.iter().map(|text| text.to_string()).collect(),
+            published: Vec::new(),
             problem: problem.map(str::to_owned),
         };
         let text = list(&[image(&["oci:a", "oci:bb\x1b"], &["x.0"], None), image(&[], &["y.0"], Some("gone"))]);

@@ -7,6 +7,7 @@ pub mod image;
 pub mod install;
 pub mod progress;
 pub mod prune;
+pub mod share;
 pub mod status;
 pub mod storage;
 mod table;

@@ -6,7 +6,7 @@ use crate::flow::images::list;
 use crate::model::image::Images;
 use crate::ui;
 
-/// List the images that tags and deployments keep in the store
+/// List the images that tags, deployments and `image share` keep in the store
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

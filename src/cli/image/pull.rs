@@ -1,5 +1,6 @@
 //! `cfs-host image pull`.
 
+use super::share::Shown;
 use crate::cli::print_json;
 use crate::cli::sysroot::Sysroot;
 use crate::cli::transport::Transport;
@@ -18,6 +19,11 @@ use crate::ui::{self, progress};
 pub struct Args {
     /// The image: [docker://]HOST/NAME[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or containers-storage:NAME
     image: Reference,
+    /// Show it to podman as well, as `image share` does
+    #[arg(long)]
+    share: bool,
+    #[command(flatten)]
+    shown: Shown,
     #[command(flatten)]
     sysroot: Sysroot,
     #[command(flatten)]
@@ -39,13 +45,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let progress = progress::Progress::open(mode).map_err(|error| BadUsage(format!("--progress-fd: {error}")))?;
     let sys = Sys::from_env()?;
     let store = args.sysroot.store_or_create(&sys)?;
+    if args.share {
+        args.shown.check(&args.sysroot, &store, &sys)?;
+    }
     let watch = |event| progress.event(event);
     let pulled = pull(&args.image, &Options::from(args.transport), &store, &sys, &watch)?;
     progress.finish();
+    let name = match args.share {
+        true => Some(args.shown.share(&args.sysroot, &store, &sys, &args.image.to_string())?),
+        false => None,
+    };
     match (args.json, args.quiet) {
         (true, _) => print_json("ImagePull", &pulled)?,
         (_, true) => println!("{}", pulled.manifest_digest),
-        _ => print!("{}", ui::image::pulled(&pulled)),
+        _ => {
+            print!("{}", ui::image::pulled(&pulled));
+            name.iter().for_each(|name| println!("{}", ui::share::shown(name)));
+        }
     }
     Ok(())
 }

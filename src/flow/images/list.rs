@@ -1,4 +1,4 @@
-//! list: what tags and deployments keep in a store, and how much of it is each one's own.
+//! list: what tags, deployments and publishing keep in a store, and how much of it is each one's own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -7,14 +7,20 @@ use crate::flow::import::{images_of, manifest_of, manifest_stream, TAGS};
 use crate::flow::prune::deployments;
 use crate::model::image::Listed;
 use crate::model::Digest;
+use crate::share::published;
 use crate::store::Store;
 
-/// Every image that a tag or a deployment of this root file system keeps, by reference.
+/// Every image that a tag or a deployment of this root file system keeps or that is published, by reference.
 pub fn list(store: &Store, sysroot: &Path) -> anyhow::Result<Vec<Listed>> {
     let mut found: BTreeMap<String, Listed> = BTreeMap::new();
     for tag in store.tags(TAGS)? {
         if let Some(digest) = manifest_of(&tag.stream) {
             entry(&mut found, digest).references.push(tag.text);
+        }
+    }
+    for tag in store.tags(published::ASKED)? {
+        if let Some(digest) = published::manifest_of(&tag.stream) {
+            entry(&mut found, digest).published.push(tag.text);
         }
     }
     for (id, directory) in deployments(sysroot)? {
@@ -43,6 +49,7 @@ fn entry<'a>(found: &'a mut BTreeMap<String, Listed>, digest: &str) -> &'a mut L
         bytes: 0,
         unique_bytes: 0,
         deployments: Vec::new(),
+        published: Vec::new(),
         problem: None,
     })
 }

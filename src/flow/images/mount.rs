@@ -2,16 +2,13 @@
 //!
 //! Without fs-verity nothing would be checked: that is refused unless the caller says so.
 
-use std::os::fd::AsFd;
 use std::path::Path;
-
-use cfs_init::verity::measure;
 
 use super::find::{require, Found};
 use crate::flow::import::images_of;
 use crate::flow::Refused;
 use crate::model::Digest;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::sys::{Composefs, Sys, Verity};
 
 /// Whether contents are checked as they are read.
@@ -33,26 +30,15 @@ pub fn mount(
     at: &Path,
 ) -> anyhow::Result<(Digest, Verity)> {
     let digest = image(store, name, bootable)?;
-    let path = store.path().join(digest.object_path());
-    // What an older pull, or another tool, left without it.
-    store.protect(sys, &digest)?;
-    let file = store.object(&digest)?;
-    let verity = match measure(file.as_fd()).ok().flatten() {
-        Some(measured) if measured == digest => Verity::Required,
-        Some(_) => return Err(store::Error::Damaged { path, why: "fs-verity measures another digest" }.into()),
-        None if checking == Checking::Required => {
-            return Err(Refused(format!(
-                "{} has no fs-verity, so nothing that is read would be checked: use a file system that has it \
-                 (ext4: `tune2fs -O verity`), or say --no-verity",
-                store.path().display()
-            ))
-            .into())
-        }
-        None => {
-            store.read(&digest)?;
-            Verity::Off
-        }
-    };
+    let (file, verity) = store.open_protected(sys, &digest)?;
+    if verity == Verity::Off && checking == Checking::Required {
+        return Err(Refused(format!(
+            "{} has no fs-verity, so nothing that is read would be checked: use a file system that has it \
+             (ext4: `tune2fs -O verity`), or say --no-verity",
+            store.path().display()
+        ))
+        .into());
+    }
     let objects = store.path().join("objects");
     sys.mount_composefs(&Composefs { image: &file, name: &digest.to_hex(), objects: &objects, verity }, at)?;
     Ok((digest, verity))

@@ -96,6 +96,32 @@ fn not_stored(store: &Store, digest: &str, source: anyhow::Error) -> NotStored {
     NotStored { digest: digest.to_owned(), store: store.path().to_owned(), source: source.into() }
 }
 
+/// An image in the store, piece by piece.
+#[derive(Clone, Debug)]
+pub struct Pieces {
+    /// Manifest and configuration.
+    pub meta: ImageMeta,
+    /// The manifest's stream.
+    pub manifest_stream: Digest,
+    /// Diff ID, stream and size of the tar stream of each layer, from the base up.
+    pub layers: Vec<([u8; 32], Digest, u64)>,
+}
+
+/// Finds all pieces of an image in the store; no layer is unpacked.
+pub fn stored_pieces(store: &Store, manifest_digest: &str) -> anyhow::Result<Pieces> {
+    let read = || {
+        let documents = Documents::read(store, manifest_digest)?;
+        let size = |(id, stream)| Ok((id, stream, store.read_stream(&stream, import::LAYER_STREAM)?.size));
+        let layers = documents.layers(store)?.into_iter().map(size).collect::<anyhow::Result<_>>()?;
+        let name = manifest_stream(manifest_digest);
+        let manifest_stream = store.stream(&name)?.with_context(|| format!("there is no stream {name}"))?;
+        let Documents { manifest, config, .. } = documents;
+        let reference = Reference::Registry(manifest_digest.to_owned());
+        Ok(Pieces { meta: ImageMeta::new(&reference, manifest.bytes, config.bytes)?, manifest_stream, layers })
+    };
+    Ok(read().map_err(|source| not_stored(store, manifest_digest, source))?)
+}
+
 /// Manifest and configuration of an image in the store.
 pub(super) struct Documents {
     pub manifest: Stored,

@@ -1,0 +1,581 @@
+//! Images of a store as a real podman sees them: run, built on, pushed, pulled around, and never taken; whatever step of publishing is
+//! the last one. `CRASH_STRIDE=N` tries every N-th step, without it every 5th.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fixture;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use cfs_host::store::Store;
+use cfs_host::sys::Sys;
+use fixture::podman::Podman;
+use fixture::registry::Registry;
+use fixture::stores::{pattern, Lab, Mounted};
+use fixture::{cfsctl, run, Layer};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tar::EntryType;
+
+const ABORTED: i32 = 6;
+const APP: &str = "localhost/app:v1";
+
+/// A store, its additional image store, and a podman that reads it.
+struct Shop {
+    podman: Podman,
+    lab: Lab,
+    _memory: Mounted,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let lab = Lab::new();
+        let memory = Mounted::tmpfs(&lab, "memory", "512m");
+        let podman = Podman::new(lab.path("podman"), &[lab.path("memory/containers")], "");
+        let shop = Self { podman, lab, _memory: memory };
+        fs::create_dir(shop.lab.path("store")).unwrap();
+        Store::open_or_create(&shop.lab.repository("store"), &Sys::real()).unwrap();
+        shop.ok(&["image", "share"]);
+        shop
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.lab.path("memory/containers")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let shows = arguments.iter().any(|word| word.contains("share"));
+        let to = self.directory().display().to_string();
+        let directory: &[&str] = if shows { &["--to", &to] } else { &[] };
+        let mut command = self.lab.command("store", &[arguments, directory].concat());
+        command.env("CONTAINERS_STORAGE_CONF", self.podman.conf());
+        command
+    }
+
+    fn on(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        run(&mut self.command(arguments))
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.on(arguments);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Pulls an image of these layers and shows it as `localhost/NAME:v1`; gives its reference.
+    fn show(&self, name: &str, layers: &[Vec<u8>]) -> String {
+        let reference = self.lab.image(name, layers);
+        self.ok(&["image", "pull", "--quiet", "--share", &reference]);
+        reference
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let below = self.directory().join("overlay");
+        for layer in fs::read_dir(below).into_iter().flatten().flatten().filter(|entry| entry.file_name().len() == 64) {
+            let _ = Command::new("umount").args(["-q", "--lazy"]).arg(layer.path().join("diff")).status();
+        }
+    }
+}
+
+/// Something to run: all that a container needs is one static program.
+fn base() -> Vec<u8> {
+    let busybox = fs::read("/bin/busybox").expect("busybox-static is not installed: ci/setup");
+    let base =
+        ["bin", "etc", "usr", "usr/lib", "dev", "proc", "sys", "run", "tmp"].into_iter().fold(Layer::new(), Layer::dir);
+    base.with("bin/busybox", |header| header.set_mode(0o755), EntryType::Regular, &busybox)
+        .symlink("bin/sh", "busybox")
+        .file("usr/lib/large", &pattern(200_000, 1))
+        .file("usr/lib/more", &pattern(3000, 3))
+        .dir("usr/old")
+        .file("usr/old/one", b"1")
+        .file("usr/old/two", &pattern(400, 2))
+        .finish()
+}
+
+fn odd_owner(header: &mut tar::Header) {
+    header.set_uid(33);
+    header.set_mode(0o4755);
+}
+
+/// All that a layer can say of the ones below.
+fn odd() -> Vec<u8> {
+    Layer::new()
+        .with("usr/bin", |header| header.set_mode(0o750), EntryType::Directory, b"")
+        .with("usr/bin/tool", |header| header.set_mode(0o777), EntryType::Regular, &pattern(500, 2))
+        .with("usr/bin/other", odd_owner, EntryType::Regular, &pattern(700, 5))
+        .hardlink("usr/bin/same", "usr/bin/tool")
+        .device("dev/null", EntryType::Char, 1, 3)
+        .file("usr/lib/.wh.more", b"")
+        .dir("usr/old")
+        .file("usr/old/.wh..wh..opq", b"")
+        .file("usr/old/three", &pattern(300, 4))
+        .file("etc/.wh.gone", b"")
+        .finish()
+}
+
+fn app() -> Vec<Vec<u8>> {
+    let again = Layer::new().file("etc/name", &pattern(100, 7)).finish();
+    vec![base(), odd(), again.clone(), again]
+}
+
+/// Everything below a directory with what a write would change.
+fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(path) = open.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        found.insert(path.clone(), (meta.ino(), meta.mode(), meta.mtime(), meta.ctime_nsec()));
+        if meta.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found
+}
+
+fn bytes_of(directory: &Path) -> u64 {
+    run(Command::new("du").arg("-sk").arg(directory)).split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn podman_sees_an_image_as_if_it_had_pulled_it_and_pushes_the_same_bytes() {
+    let shop = Shop::new();
+    let reference = shop.show("app", &app());
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    let own = Podman::new(shop.lab.path("own"), &[], "");
+    let id = own.take(&reference, APP);
+    assert_eq!(shop.podman.tree(APP), own.tree(APP));
+    assert_eq!(
+        shop.podman.run(APP, &["sh", "-c", "busybox head -c 5 /usr/lib/large | busybox wc -c; busybox ls /usr/old"]),
+        "5\nthree"
+    );
+    // Since podman 5.3: every layer has the content of its diff ID.
+    if shop.podman.ok(&["system", "--help"]).contains(" check ") {
+        shop.podman.ok(&["system", "check"]);
+        println!("podman system check finds nothing");
+    }
+    let pushed = |podman: &Podman, to: &str| {
+        podman.ok(&["push", "-q", APP, &format!("oci:{}:v1", shop.lab.text(to))]);
+        let index: Value = serde_json::from_slice(&fs::read(shop.lab.path(to).join("index.json")).unwrap()).unwrap();
+        index["manifests"][0]["digest"].clone()
+    };
+    assert_eq!(pushed(&shop.podman, "ours"), pushed(&own, "theirs"));
+    own.ok(&["rmi", "-f", &id]);
+    // Nothing of it is garbage to composefs-rs' collector either.
+    shop.ok(&["prune"]);
+    shop.lab.clean("store");
+    assert!(cfsctl(&shop.lab.repository("store"), &["gc", "--dry-run"]).contains("Objects: 0 "));
+}
+
+/// What podman commits where metadata is copied up without the data: zeros. Here a layer is a mount of its own, whatever the options.
+#[test]
+fn a_change_of_mode_or_name_in_a_derived_build_keeps_the_content() {
+    for options in ["", "[storage.options.overlay]\nmountopt = \"nodev,metacopy=on\""] {
+        let mut shop = Shop::new();
+        shop.podman = Podman::new(shop.lab.path("podman"), &[shop.directory()], options);
+        shop.show("app", &app());
+        let text = format!(
+            "FROM {APP}\nRUN busybox chmod 600 /usr/lib/large && busybox mv /usr/old /usr/new && busybox rm /etc/name && \\\n\
+             busybox chown 7 /usr/bin/tool && busybox sh -c 'echo more >> /usr/bin/other'\n"
+        );
+        shop.podman.build("derived", &text);
+        let derived = "localhost/derived:latest";
+        let archive = shop.lab.path("derived.tar").display().to_string();
+        shop.podman.ok(&["save", "-q", "--format=oci-archive", "-o", &archive, derived]);
+        // Read by a podman that has nothing of ours.
+        let other = Podman::new(shop.lab.path("other"), &[], "");
+        other.ok(&["load", "-q", "-i", &archive]);
+        let tree = other.tree(derived);
+        assert_eq!(tree, shop.podman.tree(derived));
+        let original = shop.podman.tree(APP);
+        let sum = |tree: &[String], path: &str| {
+            let ending = format!("  ./{path}");
+            tree.iter().find(|line| line.ends_with(&ending)).map(|line| line.split(' ').next().unwrap().to_owned())
+        };
+        assert_eq!(sum(&tree, "usr/lib/large"), sum(&original, "usr/lib/large"));
+        assert_eq!(sum(&tree, "usr/new/three"), sum(&original, "usr/old/three"));
+        assert_eq!(sum(&tree, "usr/bin/tool"), sum(&original, "usr/bin/tool"));
+        assert!(tree.iter().any(|line| line.starts_with("usr/lib/large f 600 ")), "{tree:?}");
+        assert_eq!(sum(&tree, "etc/name"), None);
+        other.ok(&["rmi", "-f", derived]);
+        let own = bytes_of(&shop.podman.graph());
+        println!("a build on an image of {} bytes took {own}", bytes_of(&shop.lab.repository("store")));
+        shop.podman.ok(&["rmi", derived]);
+    }
+}
+
+#[test]
+fn a_pull_of_a_derived_image_stores_its_new_layer_alone() {
+    let shop = Shop::new();
+    let registry = Registry::start(&shop.lab.path(""));
+    let name = format!("{}/app:v1", registry.address);
+    let derived = format!("{}/derived:v1", registry.address);
+    for (name, layers) in
+        [(&name, app()), (&derived, [app(), vec![Layer::new().file("etc/own", &pattern(900, 8)).finish()]].concat())]
+    {
+        let reference = shop.lab.image(&name.replace(['/', ':'], "-"), &layers);
+        run(Command::new("skopeo").args([
+            "copy",
+            "-q",
+            "--dest-tls-verify=false",
+            &reference,
+            &format!("docker://{name}"),
+        ]));
+    }
+    shop.ok(&["image", "pull", "--quiet", "--insecure-transport", "--share", &name]);
+    let asked = registry.requests().len();
+    shop.podman.ok(&["pull", "-q", "--tls-verify=false", &derived]);
+    let blobs =
+        registry.requests()[asked..].iter().filter(|line| line.starts_with("GET") && line.contains("/blobs/")).count();
+    assert_eq!(blobs, 2, "its configuration and one layer: {:?}", &registry.requests()[asked..]);
+    let layers = fs::read_dir(shop.podman.graph().join("overlay")).unwrap();
+    let layers = layers.filter(|entry| entry.as_ref().unwrap().file_name().len() == 64).count();
+    assert_eq!(layers, 1);
+    assert!(shop.podman.tree(&derived).iter().any(|line| line.starts_with("etc/own f ")));
+    println!("a pull of a derived image took {} bytes", bytes_of(&shop.podman.graph().join("overlay")));
+    // Its layers stay as long as podman needs them, whoever asks.
+    let words = shop.refused(&["image", "unshare", &name]);
+    assert!(words.contains(&format!("image {derived}")), "{words}");
+    shop.podman.ok(&["rmi", &derived]);
+    shop.ok(&["image", "unshare", &name]);
+    assert_eq!(shop.podman.images(), Vec::<String>::new());
+}
+
+#[test]
+fn podman_takes_nothing_from_the_store_and_prune_takes_nothing_from_podman() {
+    let shop = Shop::new();
+    let reference = shop.show("app", &app());
+    let container = shop.podman.ok(&["create", APP, "true"]);
+    assert!(shop.refused(&["image", "unshare", APP]).contains("container "));
+    // The tag of the pull goes, the image stays.
+    shop.ok(&["image", "rm", &reference]);
+    shop.ok(&["prune"]);
+    assert_eq!(shop.json(&["image", "list"])["images"][0]["published"], serde_json::json!([APP]));
+    let before = snapshot(&shop.lab.path("store"));
+    shop.podman.ok(&["start", "--help"]);
+    shop.podman.ok(&["rm", &container]);
+    assert!(!shop.podman.on(&["rmi", "--force", APP]).status.success());
+    shop.podman.ok(&["system", "prune", "--all", "--force"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    shop.podman.ok(&["system", "reset", "--force"]);
+    assert_eq!(snapshot(&shop.lab.path("store")), before);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    assert_eq!(shop.podman.tree(APP).len(), shop.podman.tree(APP).len());
+    shop.ok(&["image", "unshare", APP]);
+    assert_eq!(shop.podman.images(), Vec::<String>::new());
+    assert!(shop.json(&["prune"])["objects"].as_u64().unwrap() > 5);
+    assert_eq!(shop.json(&["fsck"])["objects"], 0);
+    // Directories, lists and locks are there for ever, also where nothing can be written.
+    run(Command::new("mount").args(["-o", "remount,ro"]).arg(shop.lab.path("memory")));
+    assert_eq!(shop.podman.images(), Vec::<String>::new());
+    run(Command::new("mount").args(["-o", "remount,rw"]).arg(shop.lab.path("memory")));
+}
+
+#[test]
+fn what_podman_has_itself_is_never_shadowed() {
+    let shop = Shop::new();
+    let reference = shop.lab.image("app", &app());
+    let other = shop.lab.image("other", &[base()]);
+    // The same name for another image.
+    let id = shop.podman.take(&other, APP);
+    shop.ok(&["image", "pull", "--quiet", "--share", &reference]);
+    let shared = shop.json(&["image", "shared"]);
+    let image = &shared["images"][0];
+    assert_eq!(image["hiddenNames"], serde_json::json!([APP]));
+    assert!(image["names"][0].as_str().unwrap().starts_with("localhost/cfs-host:"), "{image}");
+    assert_eq!(shop.podman.ok(&["image", "inspect", "--format={{.Id}}", APP]), id);
+    // It goes, and ours has the name.
+    shop.podman.ok(&["rmi", "-f", &id]);
+    shop.ok(&["image", "share"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    // The same image: podman's own is the one, and costs no layer.
+    let own = shop.podman.take(&reference, "localhost/mine:v1");
+    shop.ok(&["image", "share"]);
+    let shared = shop.json(&["image", "shared"]);
+    assert_eq!(
+        (&shared["images"][0]["listed"], &shared["images"][0]["inPlace"]),
+        (&Value::Bool(false), &Value::Bool(true))
+    );
+    assert!(shop.podman.images().iter().all(|name| name.ends_with("false")), "{:?}", shop.podman.images());
+    shop.podman.tree("localhost/mine:v1");
+    shop.podman.ok(&["rmi", "-f", &own]);
+    shop.ok(&["image", "share"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+}
+
+#[test]
+fn a_directory_that_outlives_the_mounts_or_shows_another_store_is_refused() {
+    let shop = Shop::new();
+    let reference = shop.show("app", &[base()]);
+    let disk = shop.lab.text("disk");
+    let run_any = |store: &str, to: &str| {
+        let mut command = shop.lab.command(store, &["image", "share", &reference, "--to", to]);
+        let output = command.env("CONTAINERS_STORAGE_CONF", shop.podman.conf()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let layer = |directory: &Path| {
+        fs::read_dir(directory.join("overlay"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| !path.ends_with("l"))
+            .unwrap()
+            .join("diff")
+    };
+    let (code, words) = run_any("store", &disk);
+    assert!(code == 3 && words.contains("restart"), "{words}");
+    shop.lab.ok("second", &["image", "pull", &reference]);
+    let (code, words) = run_any("second", &shop.directory().display().to_string());
+    assert!(code == 3 && words.contains("another directory"), "{words}");
+    // The first store is gone, and with it what its mounts show.
+    fs::rename(shop.lab.path("store"), shop.lab.path("store-lost")).unwrap();
+    let (code, words) = run_any("second", &shop.directory().display().to_string());
+    assert!(code == 0, "{words}");
+    let source = run(Command::new("findmnt").args(["-n", "-o", "OPTIONS"]).arg(layer(&shop.directory())));
+    assert!(source.contains("/second/composefs/objects"), "{source}");
+    fs::rename(shop.lab.path("store-lost"), shop.lab.path("store")).unwrap();
+    shop.lab.ok("second", &["image", "list"]);
+    fs::remove_dir_all(shop.lab.path("second")).unwrap();
+    // By a digest: the name is that of the reference.
+    shop.ok(&["image", "share", &reference]);
+    let digest = shop.json(&["image", "shared"])["images"][0]["manifestDigest"].as_str().unwrap().to_owned();
+    assert!(shop.ok(&["image", "share", &digest[..20]]).ends_with(APP));
+    assert_eq!(
+        shop.ok(&["image", "share", &digest, "--name", "other"]).split(' ').next_back(),
+        Some("localhost/other:latest")
+    );
+    assert_eq!(shop.podman.images(), [format!("{APP} true"), "localhost/other:latest true".to_owned()]);
+    shop.ok(&["image", "unshare", "other"]);
+    let words = shop.refused(&["image", "share", &reference, "--name", "Not/A Name"]);
+    assert!(words.contains("name"), "{words}");
+}
+
+#[test]
+fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
+    let shop = Shop::new();
+    let reference = shop.lab.image("app", &[base(), odd()]);
+    shop.ok(&["image", "pull", "--quiet", &reference]);
+    shop.ok(&["image", "share"]);
+    let stride = std::env::var("CRASH_STRIDE").map_or(5, |text| text.parse().unwrap());
+    let whole_or_none = || {
+        if !shop.podman.images().is_empty() {
+            let tree = shop.podman.tree(APP);
+            assert!(tree.iter().any(|line| line.starts_with("usr/old/three f ")), "{tree:?}");
+        }
+    };
+    let mut held = 0;
+    let (share, unshare) = (["image", "share", &*reference], ["image", "unshare", &*reference]);
+    for (verb, undo, fault) in [
+        (&share, &unshare, "stop"),
+        (&share, &unshare, "errno:28"),
+        (&unshare, &share, "stop"),
+        (&unshare, &share, "errno:5"),
+    ] {
+        shop.on(undo);
+        for step in (1..).step_by(stride) {
+            let seen = || !shop.podman.images().is_empty();
+            let output = shop.command(verb).env("CFS_HOST_FAULT", format!("{fault}:{step}")).output().unwrap();
+            let (done, killed) = (output.status.success(), output.status.signal() == Some(ABORTED));
+            assert!(done || killed || output.status.code() == Some(3), "{verb:?}: {fault}:{step}: {output:?}");
+            whole_or_none();
+            assert_eq!(shop.json(&["fsck"])["findings"], serde_json::json!([]), "{verb:?}: {fault}:{step}");
+            // The first step is podman's version, which it can do without.
+            if done && step > 1 {
+                break;
+            }
+            // What was begun can be done, and undone.
+            let again = shop.on(verb);
+            assert!(again.status.success() || verb == &unshare, "{fault}:{step}: {again:?}");
+            assert_eq!(seen(), verb == &share, "{verb:?}: {fault}:{step}");
+            shop.on(undo);
+            assert_eq!(seen(), verb != &share, "{verb:?}: {fault}:{step}");
+            // Its streams are made anew each time.
+            shop.ok(&["prune"]);
+            held += 1;
+        }
+    }
+    assert!(held > 100 / stride, "{held}");
+    println!("crash points: {held} held: {held}");
+}
+
+#[test]
+fn an_image_whose_name_moved_on_stays_while_podman_builds_on_it() {
+    let shop = Shop::new();
+    shop.show("app", &app());
+    shop.podman.build("derived", &format!("FROM {APP}\nRUN busybox touch /etc/derived\n"));
+    let before = shop.podman.tree("localhost/derived:latest");
+    // The next version, under the same name.
+    fs::remove_dir_all(shop.lab.path("app")).unwrap();
+    shop.show("app", &[Layer::new().dir("usr").file("usr/next", &pattern(900, 8)).finish()]);
+    assert!(shop.podman.tree(APP).iter().any(|line| line.starts_with("usr/next f ")));
+    shop.ok(&["prune"]);
+    assert_eq!(shop.podman.tree("localhost/derived:latest"), before);
+    let because = |image: &Value| image["because"][0].clone();
+    let images = |shop: &Shop| shop.json(&["image", "shared"])["images"].as_array().unwrap().clone();
+    let mut why: Vec<String> = images(&shop).iter().map(|image| because(image).to_string()).collect();
+    why.sort();
+    assert_eq!(why, ["\"asked\"", "\"needed\""]);
+    shop.podman.ok(&["rmi", "derived"]);
+    shop.ok(&["image", "share"]);
+    assert_eq!(images(&shop).len(), 1);
+}
+
+/// Numbers that look like lots and are the same each time.
+struct Lots(u64);
+
+impl Lots {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// One random act of either side.
+fn act(shop: &Shop, lots: &mut Lots, number: usize) {
+    let name = format!("app-{}", lots.below(3));
+    let full = format!("localhost/{name}:v1");
+    let reference = format!("oci:{}:v1", shop.lab.text(&name));
+    match lots.below(8) {
+        0 | 1 => {
+            let _ = fs::remove_dir_all(shop.lab.path(&name));
+            let own = Layer::new().file("etc/own", &pattern(900 + number, number)).finish();
+            shop.show(&name, &[base(), own]);
+        }
+        2 => {
+            let _ = fs::remove_dir_all(shop.lab.path(&name));
+            shop.lab
+                .image(&name, &[base(), odd(), Layer::new().file("etc/own", &pattern(700 + number, number)).finish()]);
+            let mut pull = shop.command(&["image", "pull", "--quiet", "--share", &reference]);
+            let _ = pull.env("CFS_HOST_FAULT", format!("stop:{}", 1 + lots.below(90))).output().unwrap();
+        }
+        // Refused where podman builds on it, or nobody published it.
+        3 => drop(shop.on(&["image", "unshare", &full])),
+        4 => drop(shop.on(&["image", "rm", &reference])),
+        5 if shop.podman.images().contains(&format!("{full} true")) => {
+            let text = format!("FROM {full}\nRUN busybox chmod 600 /usr/lib/large && busybox touch /etc/{number}\n");
+            shop.podman.build(&format!("built-{}", lots.below(3)), &text);
+        }
+        6 => drop(shop.podman.on(&["rmi", &format!("localhost/built-{}:latest", lots.below(3))])),
+        _ => drop(shop.ok(&["prune"])),
+    }
+}
+
+#[test]
+fn whatever_either_side_does_each_reads_all_that_it_has() {
+    let shop = Shop::new();
+    let mut lots = Lots(std::env::var("SEED").map_or(7, |text| text.parse().unwrap()));
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut held = 0;
+    for number in 0..40 {
+        act(&shop, &mut lots, number);
+        shop.ok(&["prune"]);
+        assert_eq!(shop.json(&["fsck"])["findings"], serde_json::json!([]), "act {number}");
+        for line in shop.podman.ok(&["images", "--all", "--no-trunc", "--quiet"]).lines() {
+            let tree = shop.podman.tree(line.trim_start_matches("sha256:"));
+            assert!(tree.len() > 20, "act {number}: {tree:?}");
+            let before = known.entry(line.to_owned()).or_insert_with(|| tree.clone());
+            assert_eq!(before, &tree, "act {number}: {line}");
+            held += 1;
+        }
+    }
+    println!("sharing cases: {held} held: {held}");
+}
+
+#[test]
+fn a_user_is_told_that_only_root_can() {
+    let shop = Shop::new();
+    let program = shop.lab.text("cfs-host");
+    fs::copy(env!("CARGO_BIN_EXE_cfs-host"), &program).unwrap();
+    run(Command::new("chmod").args(["755", &shop.lab.text(""), &program]));
+    for verb in [&["share", "x"][..], &["unshare", "x"], &["shared"]] {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", &program, "image"]).args(verb);
+        let output = command.args(["--sysroot", &shop.lab.text("store")]).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(3) && words.contains("only root can"), "{words}");
+    }
+}
+
+#[test]
+fn a_broken_image_is_told_and_hides_no_other() {
+    let shop = Shop::new();
+    shop.show("app", &app());
+    let layer = Layer::new().dir("usr").file("usr/other", &pattern(900, 8)).finish();
+    let list = shop.directory().join(format!("overlay-layers/{}.tar-split.gz", hex::encode(Sha256::digest(&layer))));
+    shop.show("other", &[layer]);
+    fs::remove_file(fs::canonicalize(list).unwrap()).unwrap();
+    shop.ok(&["image", "share"]);
+    assert_eq!(shop.podman.images(), [format!("{APP} true")]);
+    let broken = shop.json(&["image", "shared"])["broken"].as_object().unwrap().clone();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+}
+
+#[test]
+fn a_podman_that_runs_for_long_sees_what_comes_and_goes() {
+    let shop = Shop::new();
+    let address = format!("unix://{}", shop.lab.text("podman/service"));
+    let mut service = shop.podman.command(&["system", "service", "--time=0", &address]).spawn().unwrap();
+    let sees = || {
+        let mut tries = 0;
+        loop {
+            let output = shop.podman.on(&["--url", &address, "images", "--format={{.Repository}}:{{.Tag}}"]);
+            tries += 1;
+            if output.status.success() {
+                return String::from_utf8(output.stdout).unwrap().trim().to_owned();
+            }
+            assert!(tries < 50, "{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let first = sees();
+    let reference = shop.show("app", &app());
+    let second = sees();
+    shop.ok(&["image", "unshare", &reference]);
+    let third = sees();
+    service.kill().unwrap();
+    service.wait().unwrap();
+    assert_eq!([&*first, &*second, &*third], ["", APP, ""]);
+}
+
+#[test]
+fn podman_is_as_quick_with_twenty_images_as_with_its_own() {
+    let shop = Shop::new();
+    let all: Vec<Vec<Vec<u8>>> =
+        (0..20).map(|n| vec![base(), Layer::new().file("etc/own", &pattern(900 + n, n)).finish()]).collect();
+    let took = |podman: &Podman| {
+        let once = |_| {
+            let begin = Instant::now();
+            podman.ok(&["images", "-q"]);
+            begin.elapsed()
+        };
+        (0..7).map(once).min().unwrap_or(Duration::MAX)
+    };
+    let empty = took(&shop.podman);
+    let begin = Instant::now();
+    for (number, layers) in all.iter().enumerate() {
+        shop.show(&format!("app-{number}"), layers);
+    }
+    let published = begin.elapsed();
+    assert_eq!(shop.podman.images().len(), 20);
+    let ours = took(&shop.podman);
+    let begin = Instant::now();
+    shop.ok(&["image", "share"]);
+    let again = begin.elapsed();
+    println!(
+        "podman images: {empty:?} without images, {ours:?} with 20 published; pulled and published in {published:?}, looked at again in {again:?}"
+    );
+    assert!(ours < empty * 5 + Duration::from_millis(500));
+}
