@@ -4,7 +4,8 @@
 //!
 //! Prints JSON, in seconds: `inflate` (all layers) and `longest` (the largest, which one thread has to do), `hash` (blobs, diff IDs and
 //! fs-verity digests), `write` (the contents that OLDER-TAG does not have, by as many threads as there are processors, no other work
-//! beside it) and `sync`. `bound`: (inflate + hash) / processors + write + sync, or `longest` if that is more.
+//! beside it) and `sync`, the disk's part when nothing was written back before. `bound`: (inflate + hash) / processors + write, or
+//! `longest` if that is more; the disk works meanwhile.
 
 use std::collections::HashSet;
 use std::fs;
@@ -47,7 +48,7 @@ fn main() -> anyhow::Result<()> {
     let new: Vec<_> = files.into_iter().filter(|(_, name)| seen.insert(name.clone())).collect();
     let (write, sync) = write(Path::new(place), &new)?;
     let cores = std::thread::available_parallelism()?.get();
-    let bound = ((inflate + hash) / cores as f64 + write + sync).max(longest);
+    let bound = ((inflate + hash) / cores as f64 + write).max(longest);
     println!(
         "{}",
         serde_json::json!({"inflate": inflate, "longest": longest, "hash": hash, "write": write, "sync": sync, "bound": bound})

@@ -154,15 +154,15 @@ fn write_contents(contents: Vec<(Digest, Content)>, importer: &Importer<'_>) -> 
     importer.write_back.wrote(bytes, importer.store, importer.sys)
 }
 
+/// Its bytes are not seen to the disk meanwhile: of a file that the store has they are dropped.
 fn write_stream(pieces: &Receiver<Piece>, importer: &Importer<'_>) -> Result<(), Error> {
-    let Importer { store, sys, write_back, .. } = importer;
+    let Importer { store, sys, .. } = importer;
     let mut file = store.new_object(sys, None)?;
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
                 let unwritable = |source| Error::Write { path: store.path().join("objects"), source };
                 file.write_all(&bytes).map_err(unwritable)?;
-                write_back.wrote(bytes.len() as u64, store, sys)?;
             }
             Piece::Name(digest) => return store.place(sys, file, &digest),
         }
