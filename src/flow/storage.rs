@@ -11,11 +11,8 @@ use crate::flow::import::{manifest_of, manifest_stream, TAGS};
 use crate::flow::prune::deployments;
 use crate::model::storage::{Part, StorageUse};
 use crate::model::Digest;
-use crate::store::{OnDisk, Store};
+use crate::store::{space_of, OnDisk, Store};
 use crate::sys::{may_share, Sys};
-
-/// `st_blocks` counts these.
-const BLOCK: u64 = 512;
 
 /// Looks at a store, the deployments of its root file system, and podman's storage, if there is one.
 pub fn usage(store: &Store, sysroot: &Path, podman: Option<&Path>, sys: &Sys) -> anyhow::Result<StorageUse> {
@@ -86,7 +83,7 @@ impl Layers {
                 // It was there a moment ago: podman is at work.
                 let Ok(meta) = fs::symlink_metadata(&path) else { continue };
                 if self.files.insert((meta.dev(), meta.ino())) {
-                    self.bytes += meta.blocks() * BLOCK;
+                    self.bytes += space_of(&meta);
                 }
                 if meta.is_dir() {
                     open.push(path);

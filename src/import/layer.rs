@@ -22,6 +22,7 @@ use crate::sys::Sys;
 
 /// The content type of a layer's splitstream, as composefs-rs has it.
 pub const LAYER_STREAM: &[u8; 8] = b"ocilayer";
+
 /// A layer that is in the store; its stream has no name yet.
 #[derive(Debug)]
 pub struct Layer {

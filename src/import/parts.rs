@@ -162,6 +162,11 @@ impl Parts {
         Self { queue, part: None, at: 0, number: 0, offset: 0 }
     }
 
+    /// The next part as it came; `None` at the end. For a stream of which nothing else is read.
+    pub fn part(&mut self) -> io::Result<Option<Part>> {
+        self.queue.recv().ok().transpose()
+    }
+
     /// The next bytes, `most` of them or fewer; `None` at the end.
     pub fn slice(&mut self, most: u64) -> io::Result<Option<Slice>> {
         let length = self.fill_buf()?.len().min(usize::try_from(most).unwrap_or(usize::MAX));
@@ -198,7 +203,7 @@ impl BufRead for Parts {
         if self.part.as_ref().is_none_or(|part| self.at == part.len()) {
             // Let go of before the next is waited for.
             (self.part, self.at) = (None, 0);
-            self.part = self.queue.recv().ok().transpose()?;
+            self.part = self.part()?;
             self.number += 1;
         }
         Ok(self.part.as_ref().map_or(&[][..], |part| &part[self.at..]))

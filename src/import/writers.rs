@@ -214,11 +214,11 @@ fn write_objects(objects: Vec<(Digest, Object)>, importer: &Importer<'_>) -> Res
 /// Its bytes are not seen to the disk meanwhile: of a file that the store has they are dropped.
 fn write_stream(pieces: &Receiver<Piece>, importer: &Importer<'_>) -> Result<(), Error> {
     let Importer { store, sys, .. } = importer;
-    let mut file = store.new_object(sys, None)?;
+    let mut file = store.new_object(sys)?;
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
-                let unwritable = |source| Error::Write { path: store.path().join("objects"), source };
+                let unwritable = |source| Error::Write { path: store.objects(), source };
                 file.write_all(&bytes).map_err(unwritable)?;
             }
             Piece::Name(digest) => return store.place(sys, file, &digest),

@@ -21,7 +21,7 @@ pub use gc::{Garbage, Unneeded};
 pub use object::{Incoming, Stored};
 pub use roots::Roots;
 pub(crate) use share::Sharer;
-pub use space::OnDisk;
+pub use space::{space_of, OnDisk};
 pub use tags::Tag;
 
 use std::fs::File;

@@ -5,9 +5,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
-use super::object::OBJECTS;
 use super::{Error, Result, Store};
 use crate::model::sharing::Way;
 use crate::model::Digest;
@@ -29,7 +27,7 @@ const CHANGED: &str = "they could not be linked one by one, or changed meanwhile
 impl Store {
     /// The best way for this file and others of its folder.
     pub(crate) fn sharer(&self, sys: &Sys, original: &Original) -> Result<Sharer> {
-        let objects = self.objects_folder();
+        let objects = self.objects();
         if sys.clone_of(original, &objects, &objects, 0o644)?.is_some() {
             return Ok(Sharer::Clone);
         }
@@ -46,12 +44,10 @@ impl Store {
 
     /// Has a file, which was just read, be the object of this digest, and tells how: what cannot be shared after all is copied.
     pub(crate) fn put_file(&self, sys: &Sys, digest: &Digest, original: &Original, by: &Sharer) -> Result<Way> {
-        let objects = self.objects_folder();
-        let target = self.object_file(digest);
-        let folder = parent(&target);
-        sys.create_dir(folder, 0o755)?;
+        let objects = self.objects();
+        let target = self.object_target(sys, digest)?;
         let (shared, way) = match by {
-            Sharer::Clone => (sys.clone_of(original, folder, &objects, 0o644)?, Way::Clone),
+            Sharer::Clone => (sys.clone_of(original, parent(&target), &objects, 0o644)?, Way::Clone),
             Sharer::Link(bridge) => (sys.link_of(original, bridge, &objects)?, Way::Link),
             Sharer::Copy(why) => (None, Way::Copy(why)),
         };
@@ -79,9 +75,5 @@ impl Store {
     fn is_roots_alone(&self) -> io::Result<bool> {
         let meta = fs::metadata(self.path())?;
         Ok(meta.uid() == 0 && meta.mode() & 0o077 == 0)
-    }
-
-    fn objects_folder(&self) -> PathBuf {
-        self.path().join(OBJECTS)
     }
 }

@@ -8,8 +8,10 @@ use super::refs::list;
 use super::{Error, Result, Store};
 use crate::model::Digest;
 
-/// `st_blocks` counts these.
-const BLOCK: u64 = 512;
+/// The space that a file takes, in bytes; `st_blocks` counts 512 of them.
+pub fn space_of(meta: &fs::Metadata) -> u64 {
+    meta.blocks() * 512
+}
 
 /// An object on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Store {
     /// Every object. Other files in the folders are not ours.
     pub fn objects_on_disk(&self) -> Result<Vec<OnDisk>> {
         let mut found = Vec::new();
-        for (folder, prefix, _) in list(&self.path.join("objects"))?.into_iter().filter(|(_, _, kind)| kind.is_dir()) {
+        for (folder, prefix, _) in list(&self.objects())?.into_iter().filter(|(_, _, kind)| kind.is_dir()) {
             for (path, name, kind) in list(&folder)? {
                 let Ok(digest) = format!("{prefix}{name}").parse::<Digest>() else { continue };
                 if prefix.len() != 2 || !kind.is_file() {
@@ -36,7 +38,7 @@ impl Store {
                 }
                 let meta = fs::symlink_metadata(&path).map_err(|source| Error::Read { path, source })?;
                 let file = (meta.dev(), meta.ino());
-                found.push(OnDisk { digest, bytes: meta.blocks() * BLOCK, file, names: meta.nlink() });
+                found.push(OnDisk { digest, bytes: space_of(&meta), file, names: meta.nlink() });
             }
         }
         Ok(found)

@@ -62,7 +62,8 @@ impl Original {
     /// The same, through another mount of its folder.
     fn again_in(&self, folder: &File) -> io::Result<File> {
         let file = beneath(folder, &self.path)?;
-        match self.is(&file.metadata()?) && changed(&file.metadata()?) == changed(&self.seen) {
+        let now = file.metadata()?;
+        match self.is(&now) && changed(&now) == changed(&self.seen) {
             true => Ok(file),
             false => Err(io::Error::other("it was changed while it was read; leave podman's storage alone meanwhile")),
         }

@@ -86,10 +86,6 @@ impl Write for Unnamed {
         self.file.write(bytes)
     }
 
-    fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.file.write_vectored(parts)
-    }
-
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
@@ -146,17 +142,20 @@ mod tests {
         [|folder| Sys::real().unnamed_file(folder, folder, 0o644).unwrap(), |folder| named(folder, 0o644).unwrap()]
     }
 
+    fn appears_whole(mut file: Unnamed, folder: &Path) {
+        file.write_all(b"whole").unwrap();
+        file.place(&Sys::real(), &folder.join("f")).unwrap();
+        assert_eq!(names(folder), ["f"]);
+        assert_eq!(fs::read(folder.join("f")).unwrap(), b"whole");
+    }
+
     #[test]
     fn a_file_appears_whole_or_leaves_nothing() {
         for start in starts() {
             let dir = tempfile::tempdir().unwrap();
             drop(start(dir.path()));
             assert!(names(dir.path()).is_empty());
-            let mut file = start(dir.path());
-            file.write_all(b"whole").unwrap();
-            file.place(&Sys::real(), &dir.path().join("f")).unwrap();
-            assert_eq!(names(dir.path()), ["f"]);
-            assert_eq!(fs::read(dir.path().join("f")).unwrap(), b"whole");
+            appears_whole(start(dir.path()), dir.path());
         }
     }
 
@@ -165,11 +164,7 @@ mod tests {
         for start in starts() {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("f"), "").unwrap();
-            let mut file = start(dir.path());
-            file.write_all(b"whole").unwrap();
-            file.place(&Sys::real(), &dir.path().join("f")).unwrap();
-            assert_eq!(names(dir.path()), ["f"]);
-            assert_eq!(fs::read(dir.path().join("f")).unwrap(), b"whole");
+            appears_whole(start(dir.path()), dir.path());
         }
     }
 
