@@ -100,6 +100,7 @@ impl Admitted {
             uki_path: self.uki.path.clone(),
             image_version: image_version(meta),
             image_created: meta.config.created().clone(),
+            bound_images: Vec::new(),
             deployed_at: now(),
             deployed_by: this_program(),
             unknown: Default::default(),

@@ -128,6 +128,9 @@ impl Observed {
             let origin =
                 directory.origin.as_ref().map_err(|why| format!("nothing is removed from the store: {why}"))?;
             roots.image(origin.image).stream(manifest_stream(&origin.manifest_digest));
+            for bound in &origin.bound_images {
+                roots.stream(manifest_stream(&bound.manifest_digest));
+            }
         }
         Ok(roots)
     }

@@ -31,6 +31,9 @@ fn run(sysroot: &Path, sys: Option<&Sys>) -> anyhow::Result<Pruned> {
         match directory.origin {
             Ok(origin) => {
                 roots.image(origin.image).stream(manifest_stream(&origin.manifest_digest));
+                for bound in &origin.bound_images {
+                    roots.stream(manifest_stream(&bound.manifest_digest));
+                }
             }
             Err(why) => pruned.left_alone.push(format!("nothing is removed from the store: {why}")),
         }
