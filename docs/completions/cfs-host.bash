@@ -55,6 +55,9 @@ _cfs__host() {
             cfs__host,status)
                 cmd="cfs__host__subcmd__status"
                 ;;
+            cfs__host,storage)
+                cmd="cfs__host__subcmd__storage"
+                ;;
             cfs__host,switch)
                 cmd="cfs__host__subcmd__switch"
                 ;;
@@ -114,6 +117,9 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__help,status)
                 cmd="cfs__host__subcmd__help__subcmd__status"
+                ;;
+            cfs__host__subcmd__help,storage)
+                cmd="cfs__host__subcmd__help__subcmd__storage"
                 ;;
             cfs__host__subcmd__help,switch)
                 cmd="cfs__host__subcmd__help__subcmd__switch"
@@ -183,6 +189,9 @@ _cfs__host() {
                 ;;
             cfs__host__subcmd__help__subcmd__keys,generate)
                 cmd="cfs__host__subcmd__help__subcmd__keys__subcmd__generate"
+                ;;
+            cfs__host__subcmd__help__subcmd__storage,df)
+                cmd="cfs__host__subcmd__help__subcmd__storage__subcmd__df"
                 ;;
             cfs__host__subcmd__help__subcmd__uki,build)
                 cmd="cfs__host__subcmd__help__subcmd__uki__subcmd__build"
@@ -328,6 +337,18 @@ _cfs__host() {
             cfs__host__subcmd__keys__subcmd__help,help)
                 cmd="cfs__host__subcmd__keys__subcmd__help__subcmd__help"
                 ;;
+            cfs__host__subcmd__storage,df)
+                cmd="cfs__host__subcmd__storage__subcmd__df"
+                ;;
+            cfs__host__subcmd__storage,help)
+                cmd="cfs__host__subcmd__storage__subcmd__help"
+                ;;
+            cfs__host__subcmd__storage__subcmd__help,df)
+                cmd="cfs__host__subcmd__storage__subcmd__help__subcmd__df"
+                ;;
+            cfs__host__subcmd__storage__subcmd__help,help)
+                cmd="cfs__host__subcmd__storage__subcmd__help__subcmd__help"
+                ;;
             cfs__host__subcmd__uki,build)
                 cmd="cfs__host__subcmd__uki__subcmd__build"
                 ;;
@@ -353,7 +374,7 @@ _cfs__host() {
 
     case "${cmd}" in
         cfs__host)
-            opts="-h -V --help --version keys seal sign image uki install status switch upgrade rollback pin prune fsck etc internals help"
+            opts="-h -V --help --version keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -459,7 +480,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__help)
-            opts="keys seal sign image uki install status switch upgrade rollback pin prune fsck etc internals help"
+            opts="keys seal sign image uki install status switch upgrade rollback pin prune fsck storage etc internals help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -923,6 +944,34 @@ _cfs__host() {
         cfs__subcmd__host__subcmd__help__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__storage)
+            opts="df"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__help__subcmd__storage__subcmd__df)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2185,6 +2234,80 @@ _cfs__host() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__storage)
+            opts="-h --help df help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__storage__subcmd__df)
+            opts="-h --sysroot --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__storage__subcmd__help)
+            opts="df help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__storage__subcmd__help__subcmd__df)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cfs__subcmd__host__subcmd__storage__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -16,6 +16,7 @@ pub mod seal;
 pub mod sign;
 mod signers;
 pub mod status;
+pub mod storage;
 pub mod switch;
 mod sysroot;
 mod transport;
@@ -54,6 +55,7 @@ enum Verb {
     Pin(pin::Args),
     Prune(prune::Args),
     Fsck(fsck::Args),
+    Storage(storage::Args),
     Etc(etc::Args),
     #[command(hide = true)]
     Internals(internals::Args),
@@ -75,6 +77,7 @@ pub fn run(cli: Cli, called_as: CalledAs) -> Result<(), Fault> {
         Verb::Pin(args) => pin::run(args),
         Verb::Prune(args) => prune::run(args),
         Verb::Fsck(args) => fsck::run(args),
+        Verb::Storage(args) => storage::run(args),
         Verb::Etc(args) => etc::run(args),
         Verb::Internals(args) => internals::run(args),
     };

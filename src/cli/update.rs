@@ -142,5 +142,7 @@ fn print(outcome: &Outcome) {
 
 fn summary(stats: Stats) -> String {
     let (fetched, written) = (ui::bytes(stats.bytes_fetched), ui::bytes(stats.bytes_written));
-    format!("{fetched} fetched, {written} written, {} of {} objects new", stats.objects_new, stats.objects_total)
+    let objects = format!("{} of {} objects new", stats.objects_new, stats.objects_total);
+    let shared = stats.shared.text().map(|text| format!("; from podman's storage: {text}")).unwrap_or_default();
+    format!("{fetched} fetched, {written} written, {objects}{shared}")
 }

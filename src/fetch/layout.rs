@@ -63,7 +63,7 @@ impl<B: Blobs> Source for Layout<B> {
         let (descriptor, compression) = describe(&self.meta, index)?;
         let what = format!("layer {}", descriptor.digest());
         let reader = open(&self.blobs, &self.meta.reference, &what, descriptor)?;
-        Ok(LayerStream { compression, reader: Box::new(reader) })
+        Ok(LayerStream::new(compression, reader))
     }
 }
 

@@ -14,7 +14,8 @@ mod verified;
 
 #[doc(hidden)]
 pub use registry::parsers;
-pub use tarsplit::TarSplit;
+pub use storage::podman_storage;
+pub use tarsplit::{Originals, TarSplit};
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -61,6 +62,15 @@ pub struct LayerStream<'a> {
     pub compression: Compression,
     /// The blob.
     pub reader: Box<dyn Read + Send + 'a>,
+    /// Files that hold parts of a plain stream, told before the parts are read.
+    pub originals: Option<Originals>,
+}
+
+impl<'a> LayerStream<'a> {
+    /// A blob of its own.
+    pub fn new(compression: Compression, reader: impl Read + Send + 'a) -> Self {
+        Self { compression, reader: Box::new(reader), originals: None }
+    }
 }
 
 /// An image that can be read.

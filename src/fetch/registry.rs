@@ -245,11 +245,11 @@ impl Source for Registry {
         let (reference, what) = (&self.meta.reference, format!("layer {}", descriptor.digest()));
         let damaged = |why: String| self.remote.explain(&what, Failure::new(Cause::Damaged, why));
         if let Some(bytes) = embedded(descriptor, MANIFEST_MAX).map_err(damaged)? {
-            return Ok(LayerStream { compression, reader: Box::new(std::io::Cursor::new(bytes)) });
+            return Ok(LayerStream::new(compression, std::io::Cursor::new(bytes)));
         }
         let blob = self.remote.blob(descriptor, what.clone())?;
         let reader = verified(blob, reference, &what, descriptor)?;
-        Ok(LayerStream { compression, reader: Box::new(reader) })
+        Ok(LayerStream::new(compression, reader))
     }
 
     fn bytes_again(&self) -> u64 {

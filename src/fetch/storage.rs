@@ -15,6 +15,8 @@ use super::tarsplit::TarSplit;
 use super::{Compression, Error, ImageMeta, LayerStream, Result, Source};
 use crate::model::reference::Reference;
 
+/// The driver that we read, and its folder.
+const DRIVER: &str = "overlay";
 /// An image id may be cut; shorter than this it is rather a name.
 const ID_MIN: usize = 6;
 
@@ -70,9 +72,10 @@ impl Source for Storage {
             Error::Invalid { reference: reference(), what: "the manifest".to_owned(), why }
         })?;
         let list = store.join(format!("overlay-layers/{id}.tar-split.gz"));
-        let stream = TarSplit::open(&list, &store.join("overlay").join(id).join("diff"))
+        let stream = TarSplit::open(&list, &store.join(DRIVER).join(id).join("diff"))
             .map_err(|source| Error::Read { reference: reference(), what: format!("layer {id}"), source })?;
-        Ok(LayerStream { compression: Compression::None, reader: Box::new(stream) })
+        let (stream, originals) = stream.with_originals();
+        Ok(LayerStream { originals: Some(originals), ..LayerStream::new(Compression::None, stream) })
     }
 }
 
@@ -159,6 +162,12 @@ impl Finder<'_> {
     fn invalid(&self, what: &str, why: String) -> Error {
         Error::Invalid { reference: self.reference.clone(), what: what.to_owned(), why }
     }
+}
+
+/// Where podman keeps its images, by its own settings; nowhere, if it has none.
+pub fn podman_storage() -> Result<Option<PathBuf>> {
+    let (stores, _) = stores(&Reference::ContainersStorage(String::new()), "")?;
+    Ok(stores.into_iter().next().filter(|store| store.join(DRIVER).is_dir()))
 }
 
 /// The stores to look into, and the name without the store: `[overlay@/graph/root+/run/root]name` names one itself.

@@ -1,17 +1,22 @@
 //! tar-split: a layer's exact tar stream from the headers that podman kept and the files that it unpacked.
 //!
 //! JSON lines: type 2 carries raw bytes (headers, padding), type 1 a file whose contents go here. The contents'
-//! CRC is not looked at: the diff ID, checked on import, covers every byte.
+//! CRC is not looked at: the diff ID, checked on import, covers every byte. Which file the contents come from is told beside the
+//! stream, before they are: an import may then share the file instead of writing its bytes again.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Take};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::Arc;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use flate2::bufread::MultiGzDecoder;
-use rustix::fs::{openat2, Mode, OFlags, ResolveFlags};
 use serde::Deserialize;
+
+use crate::sys::Original;
 
 /// One line: a segment of at most some MiB in base64.
 const LINE_MAX: u64 = 64 << 20;
@@ -27,11 +32,17 @@ struct Line {
     payload: Option<String>,
 }
 
+/// Files whose bytes are in a stream, and at which offset.
+pub type Originals = Receiver<(u64, Original)>;
+
 /// A layer of podman's storage as a tar stream.
 pub struct TarSplit<L> {
     lines: L,
-    diff: File,
+    diff: Arc<File>,
     part: Part,
+    /// How much of the stream was read.
+    offset: u64,
+    originals: Option<Sender<(u64, Original)>>,
 }
 
 enum Part {
@@ -53,7 +64,13 @@ impl TarSplit<BufReader<MultiGzDecoder<BufReader<File>>>> {
 impl<L: BufRead> TarSplit<L> {
     /// The lines that podman kept, and the directory that it unpacked to.
     pub fn new(lines: L, diff: File) -> Self {
-        Self { lines, diff, part: Part::Bytes(Cursor::default()) }
+        Self { lines, diff: Arc::new(diff), part: Part::Bytes(Cursor::default()), offset: 0, originals: None }
+    }
+
+    /// Tells the files as well. They are held by name, not open: as many may wait as small files go into all that is read ahead.
+    pub fn with_originals(self) -> (Self, Originals) {
+        let (sender, originals) = channel();
+        (Self { originals: Some(sender), ..self }, originals)
     }
 
     /// Goes to the next part; false at the end.
@@ -79,15 +96,14 @@ impl<L: BufRead> TarSplit<L> {
         let raw = line.name_raw.as_ref().map(|raw| STANDARD.decode(raw).map_err(invalid)).transpose()?;
         let path = raw.unwrap_or_else(|| line.name.clone().unwrap_or_default().into_bytes());
         let name = String::from_utf8_lossy(&path).into_owned();
-        let beneath = path.iter().position(|byte| *byte != b'/').map_or(&b""[..], |start| &path[start..]);
-        // An image chose this path: nothing outside of the layer is opened, and no link is followed.
-        let flags = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let file =
-            openat2(&self.diff, beneath, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty(), flags)
-                .map_err(|error| {
-                    io::Error::new(io::Error::from(error).kind(), format!("the layer's file {name:?}: {error}"))
-                })?;
-        Ok(Part::Contents { file: File::from(file).take(size), name })
+        let path = PathBuf::from(std::ffi::OsString::from_vec(path));
+        let (file, original) = Original::open(&self.diff, &path)
+            .map_err(|error| io::Error::new(error.kind(), format!("the layer's file {name:?}: {error}")))?;
+        if let Some(originals) = &self.originals {
+            // Nobody listens any more: the stream itself will meet the reason.
+            let _ = originals.send((self.offset, original));
+        }
+        Ok(Part::Contents { file: file.take(size), name })
     }
 }
 
@@ -106,6 +122,7 @@ impl<L: BufRead> Read for TarSplit<L> {
                 },
             };
             if length > 0 || !self.next()? {
+                self.offset += length as u64;
                 return Ok(length);
             }
         }

@@ -14,6 +14,7 @@ use anyhow::Context;
 use crate::fetch::{ImageMeta, Source};
 use crate::image::{Node, Tree};
 use crate::model::progress::Event;
+use crate::model::sharing::Shared;
 use crate::model::Digest;
 use crate::store::stream::Writer;
 use crate::store::Store;
@@ -62,6 +63,9 @@ pub struct Stats {
     pub objects_new: u64,
     /// Objects of the image.
     pub objects_total: u64,
+    /// Objects that share their bytes with podman's storage.
+    #[serde(flatten)]
+    pub shared: Shared,
 }
 
 impl Imported {
@@ -102,6 +106,9 @@ pub fn import(
     watch(Event::Step(format!("Importing {}", meta.reference)));
     let (mut layers, mut stats) =
         layers::read(source, store, sys, watch).with_context(|| format!("cannot import {}", meta.reference))?;
+    if let Some(text) = stats.shared.text() {
+        watch(Event::Step(format!("From podman's storage: {text}")));
+    }
     watch(Event::Step("Merging the layers".to_owned()));
     // What makes no image gets no names.
     let entries = layers.iter_mut().map(|layer| std::mem::take(&mut layer.entries)).collect();

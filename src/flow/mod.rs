@@ -19,6 +19,7 @@ pub mod share;
 pub mod sign;
 pub mod stage;
 pub mod status;
+pub mod storage;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trial;

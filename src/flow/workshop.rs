@@ -184,7 +184,7 @@ impl Source for LayoutSource<'_> {
         };
         let layer = self.layers.get(index).ok_or_else(|| unreadable(std::io::ErrorKind::NotFound.into()))?;
         let file = self.layout.blob(&layer.digest).map_err(|error| unreadable(std::io::Error::other(error)))?;
-        Ok(LayerStream { compression: compression_of(&layer.media_type), reader: Box::new(file) })
+        Ok(LayerStream::new(compression_of(&layer.media_type), file))
     }
 }
 

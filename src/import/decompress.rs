@@ -39,24 +39,29 @@ pub(super) fn inflate(
     outlets: &[Outlet; 2],
     growth: &Growth,
 ) -> io::Result<()> {
+    let fill = |stream: &mut dyn Read| pool.fill(stream).map(Some);
     let outcome = match compression {
-        Compression::None => send(&mut blob, pool, outlets, growth),
-        Compression::Gzip => send(&mut MultiGzDecoder::new(&mut blob), pool, outlets, growth),
+        Compression::None => send(|| blob.part(), outlets, growth),
+        Compression::Gzip => {
+            let mut decoder = MultiGzDecoder::new(&mut blob);
+            send(|| fill(&mut decoder), outlets, growth)
+        }
         Compression::Zstd => zstd::stream::read::Decoder::with_buffer(&mut blob)
-            .and_then(|mut decoder| send(&mut decoder, pool, outlets, growth)),
+            .and_then(|mut decoder| send(|| fill(&mut decoder), outlets, growth)),
     };
     drain(&mut blob)?;
     outcome
 }
 
-fn send(stream: &mut dyn Read, pool: &Arc<Pool>, outlets: &[Outlet; 2], growth: &Growth) -> io::Result<()> {
-    loop {
-        let part = pool.fill(stream)?;
+/// Hands on what `next` gives, until that is nothing or nobody takes it.
+fn send(mut next: impl FnMut() -> io::Result<Option<Part>>, outlets: &[Outlet; 2], growth: &Growth) -> io::Result<()> {
+    while let Some(part) = next()?.filter(|part| !part.is_empty()) {
         growth.unpacked(part.len() as u64).map_err(io::Error::other)?;
-        if part.is_empty() || outlets.iter().any(|outlet| outlet.send(Ok(Arc::clone(&part))).is_err()) {
-            return Ok(());
+        if outlets.iter().any(|outlet| outlet.send(Ok(Arc::clone(&part))).is_err()) {
+            break;
         }
     }
+    Ok(())
 }
 
 fn drain(blob: &mut impl BufRead) -> io::Result<()> {

@@ -25,7 +25,7 @@ fn sample() -> Vec<u8> {
 }
 
 fn run(bytes: &[u8], store: &Store, sys: &Sys) -> Result<Layer, Error> {
-    let stream = LayerStream { compression: Compression::None, reader: Box::new(bytes) };
+    let stream = LayerStream::new(Compression::None, bytes);
     Importer::new(store, sys, Limits::default()).layer(stream, &Sha256::digest(bytes).into())
 }
 
@@ -124,7 +124,7 @@ fn wrong_diff_ids_are_refused_by_both_digests() {
     let dir = tempfile::tempdir().unwrap();
     let (sys, store) = (Sys::real(), Store::open_or_create(dir.path(), &Sys::real()).unwrap());
     let bytes = sample();
-    let stream = LayerStream { compression: Compression::None, reader: Box::new(bytes.as_slice()) };
+    let stream = LayerStream::new(Compression::None, bytes.as_slice());
     let error = Importer::new(&store, &sys, Limits::default()).layer(stream, &[7; 32]).unwrap_err().to_string();
     assert!(error.contains(&"07".repeat(32)) && error.contains(&hex::encode(Sha256::digest(&bytes))), "{error}");
 }

@@ -9,6 +9,7 @@ mod expand;
 mod layer;
 mod parts;
 mod read_back;
+mod sharing;
 mod split;
 mod survey;
 mod tar;

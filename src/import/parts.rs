@@ -152,12 +152,19 @@ pub(super) struct Parts {
     at: usize,
     /// How many parts have come.
     pub number: u64,
+    /// How many bytes of the stream were taken.
+    pub offset: u64,
 }
 
 impl Parts {
     /// Takes the receiving end. A closed queue is the end of the stream.
     pub fn new(queue: Receiver<io::Result<Part>>) -> Self {
-        Self { queue, part: None, at: 0, number: 0 }
+        Self { queue, part: None, at: 0, number: 0, offset: 0 }
+    }
+
+    /// The next part as it came; `None` at the end. For a stream of which nothing else is read.
+    pub fn part(&mut self) -> io::Result<Option<Part>> {
+        self.queue.recv().ok().transpose()
     }
 
     /// The next bytes, `most` of them or fewer; `None` at the end.
@@ -165,7 +172,7 @@ impl Parts {
         let length = self.fill_buf()?.len().min(usize::try_from(most).unwrap_or(usize::MAX));
         let Some(part) = self.part.clone().filter(|_| length > 0) else { return Ok(None) };
         let range = self.at..self.at + length;
-        self.at = range.end;
+        self.consume(length);
         Ok(Some(Slice { part, range }))
     }
 
@@ -196,7 +203,7 @@ impl BufRead for Parts {
         if self.part.as_ref().is_none_or(|part| self.at == part.len()) {
             // Let go of before the next is waited for.
             (self.part, self.at) = (None, 0);
-            self.part = self.queue.recv().ok().transpose()?;
+            self.part = self.part()?;
             self.number += 1;
         }
         Ok(self.part.as_ref().map_or(&[][..], |part| &part[self.at..]))
@@ -204,6 +211,7 @@ impl BufRead for Parts {
 
     fn consume(&mut self, length: usize) {
         self.at += length;
+        self.offset += length as u64;
     }
 }
 

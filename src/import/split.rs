@@ -1,4 +1,4 @@
-//! A tar stream on its way into the store: contents to the writers, all else to a splitstream.
+//! A tar stream on its way into the store: contents to the writers, or shared with the files they come from, all else to a splitstream.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,6 +6,7 @@ use super::budget::Growth;
 use super::expand::{self, Expanded};
 use super::layer::{Counts, Importer, Layer, LAYER_STREAM};
 use super::parts::Parts;
+use super::sharing::Sharing;
 use super::tar::{entries, padding, Data, Map, TarStream, INLINE_MAX};
 use super::writers::Writers;
 use super::Fault;
@@ -24,6 +25,7 @@ pub(super) struct Splitter<'a> {
     writer: Writer,
     importer: &'a Importer<'a>,
     growth: &'a Growth,
+    sharing: Sharing,
     expanded: Expanded,
     counts: Counts,
 }
@@ -32,6 +34,7 @@ impl<'a> Splitter<'a> {
     /// The writers come back: what they were given is not written before they are waited for.
     pub fn run(
         tar: Parts,
+        sharing: Sharing,
         writers: Writers<'a>,
         importer: &'a Importer<'a>,
         growth: &'a Growth,
@@ -41,18 +44,19 @@ impl<'a> Splitter<'a> {
             Err(error) => return (Err(error.into()), writers),
         };
         let (expanded, counts) = Default::default();
-        let mut splitter = Self { tar, writers, writer, importer, growth, expanded, counts };
+        let mut splitter = Self { tar, writers, writer, importer, growth, sharing, expanded, counts };
         let split = entries(&mut splitter, &importer.budget).and_then(|entries| {
             splitter.trailer()?;
             Ok(entries)
         });
-        let Self { writers, mut writer, expanded, mut counts, .. } = splitter;
+        let Self { writers, mut writer, sharing, expanded, mut counts, .. } = splitter;
         let stored = split.and_then(|entries| {
             expanded.name(&mut writer, importer.store, importer.sys)?;
             Ok((entries, importer.store.put_bytes(importer.sys, &writer.finish()?)?))
         });
         let layer = stored.map(|(entries, stored)| {
             counts.add(&stored);
+            counts.shared = sharing.refused;
             Layer { stream: stored.digest, entries, counts }
         });
         (layer, writers)
@@ -84,20 +88,28 @@ impl<'a> Splitter<'a> {
     }
 
     fn object(&mut self, size: u64) -> Result<Digest, Fault> {
-        let room = match size {
-            ..=IN_MEMORY => Some(None),
-            _ => self.importer.pool.reserve(size).map(Some),
-        };
-        let stored = match room {
-            Some(room) => {
-                let content = self.tar.content(size, room)?.ok_or(Fault::Truncated)?;
-                self.writers.put(content, self.tar.number)?
-            }
-            None => self.writers.put_stream(&mut self.tar, size)?,
+        let Importer { store, sys, .. } = self.importer;
+        let stored = match self.sharing.take(self.tar.offset, size, store, sys)? {
+            Some(share) => self.writers.put_file(&mut self.tar, size, share)?,
+            None => self.written(size)?,
         };
         self.counts.add(&stored);
         self.writer.object(stored.digest, size)?;
         Ok(stored.digest)
+    }
+
+    fn written(&mut self, size: u64) -> Result<Stored, Fault> {
+        let room = match size {
+            ..=IN_MEMORY => Some(None),
+            _ => self.importer.pool.reserve(size).map(Some),
+        };
+        match room {
+            Some(room) => {
+                let content = self.tar.content(size, room)?.ok_or(Fault::Truncated)?;
+                self.writers.put(content, self.tar.number)
+            }
+            None => self.writers.put_stream(&mut self.tar, size),
+        }
     }
 
     /// The packed data as any file's, and the file with its holes beside it.

@@ -9,7 +9,9 @@ use std::thread::{Scope, ScopedJoinHandle};
 
 use super::layer::Importer;
 use super::parts::{Content, Parts, Slice};
+use super::sharing::Share;
 use super::Fault;
+use crate::model::sharing::Shared;
 use crate::model::Digest;
 use crate::store::verity::Hasher;
 use crate::store::{Error, Store, Stored};
@@ -24,8 +26,16 @@ const BATCH_FILES: usize = 64;
 const BATCH_PARTS: u64 = 8;
 
 enum Job {
-    Contents(Vec<(Digest, Content)>),
+    Objects(Vec<(Digest, Object)>),
     Stream(Receiver<Piece>),
+}
+
+/// Where an object's bytes are.
+enum Object {
+    /// In parts of the stream.
+    Content(Content),
+    /// In a file of so many bytes, which they were read from.
+    File(Share, u64),
 }
 
 /// What comes of a file that is too large to be held; one that never gets its name is dropped.
@@ -36,7 +46,8 @@ enum Piece {
 
 #[derive(Default)]
 struct Batch {
-    contents: Vec<(Digest, Content)>,
+    objects: Vec<(Digest, Object)>,
+    /// Of the stream's parts that it holds on to.
     bytes: u64,
     /// The stream's part that the first came from.
     begun: u64,
@@ -48,7 +59,7 @@ pub(super) struct Writers<'a> {
     jobs: SyncSender<Job>,
     batch: Batch,
     given: HashSet<Digest>,
-    threads: Vec<ScopedJoinHandle<'a, Result<(), Error>>>,
+    threads: Vec<ScopedJoinHandle<'a, Result<Shared, Error>>>,
 }
 
 impl<'a> Writers<'a> {
@@ -69,16 +80,25 @@ impl<'a> Writers<'a> {
         let (digest, size) = (content.digest(), content.size);
         let new = self.is_new(digest, size);
         if new {
-            if self.batch.contents.is_empty() {
-                self.batch.begun = part;
-            }
-            self.batch.bytes += size;
-            self.batch.contents.push((digest, content));
+            self.add(digest, Object::Content(content), size, part);
         }
-        let Batch { contents, bytes, begun } = &self.batch;
-        if *bytes >= BATCH_BYTES || contents.len() >= BATCH_FILES || part.saturating_sub(*begun) >= BATCH_PARTS {
-            self.hand_over()?;
+        self.hand_over_if_due(part)?;
+        Ok(Stored { digest, size, new })
+    }
+
+    /// Hashes the next `size` bytes of a stream, and has the file that they come from shared: nothing of them is kept.
+    pub fn put_file(&mut self, tar: &mut Parts, size: u64, share: Share) -> Result<Stored, Fault> {
+        let mut hasher = Hasher::default();
+        each_slice(tar, size, |slice| {
+            hasher.update(&slice);
+            Ok(())
+        })?;
+        let digest = hasher.finish();
+        let new = self.is_new(digest, size);
+        if new {
+            self.add(digest, Object::File(share, size), 0, tar.number);
         }
+        self.hand_over_if_due(tar.number)?;
         Ok(Stored { digest, size, new })
     }
 
@@ -87,13 +107,11 @@ impl<'a> Writers<'a> {
         self.hand_over()?;
         let (pieces, receiver) = sync_channel(QUEUE);
         self.give(Job::Stream(receiver))?;
-        let (mut hasher, mut left) = (Hasher::default(), size);
-        while left > 0 {
-            let slice = tar.slice(left)?.ok_or(Fault::Truncated)?;
-            left -= slice.len() as u64;
+        let mut hasher = Hasher::default();
+        each_slice(tar, size, |slice| {
             hasher.update(&slice);
-            pieces.send(Piece::Bytes(slice)).map_err(|_| stopped())?;
-        }
+            pieces.send(Piece::Bytes(slice)).map_err(|_| stopped())
+        })?;
         let digest = hasher.finish();
         let new = self.is_new(digest, size);
         if new {
@@ -102,25 +120,43 @@ impl<'a> Writers<'a> {
         Ok(Stored { digest, size, new })
     }
 
-    /// Waits until all is written; tells the first failure.
-    pub fn finish(mut self) -> Result<(), Fault> {
+    /// Waits until all is written; tells what was shared, or the first failure.
+    pub fn finish(mut self) -> Result<Shared, Fault> {
         let handed_over = self.hand_over();
         drop(self.jobs);
         let died = || Err(Fault::Write(io::Error::other("a writing thread died")));
         let outcomes: Vec<_> = self.threads.into_iter().map(|thread| thread.join()).collect();
-        let written = outcomes.into_iter().try_for_each(|outcome| outcome.map_or_else(|_| died(), |done| Ok(done?)));
-        written.and(handed_over)
+        let shared = outcomes
+            .into_iter()
+            .try_fold(Shared::default(), |sum, outcome| outcome.map_or_else(|_| died(), |done| Ok(sum.and(done?))))?;
+        handed_over.map(|()| shared)
     }
 
     fn is_new(&mut self, digest: Digest, size: u64) -> bool {
         !self.given.contains(&digest) && !self.store.has(&digest, size) && self.given.insert(digest)
     }
 
+    fn add(&mut self, digest: Digest, object: Object, bytes: u64, part: u64) {
+        if self.batch.objects.is_empty() {
+            self.batch.begun = part;
+        }
+        self.batch.bytes += bytes;
+        self.batch.objects.push((digest, object));
+    }
+
+    fn hand_over_if_due(&mut self, part: u64) -> Result<(), Fault> {
+        let Batch { objects, bytes, begun } = &self.batch;
+        match *bytes >= BATCH_BYTES || objects.len() >= BATCH_FILES || part.saturating_sub(*begun) >= BATCH_PARTS {
+            true => self.hand_over(),
+            false => Ok(()),
+        }
+    }
+
     fn hand_over(&mut self) -> Result<(), Fault> {
-        let Batch { contents, .. } = std::mem::take(&mut self.batch);
-        match contents.is_empty() {
+        let Batch { objects, .. } = std::mem::take(&mut self.batch);
+        match objects.is_empty() {
             true => Ok(()),
-            false => self.give(Job::Contents(contents)),
+            false => self.give(Job::Objects(objects)),
         }
     }
 
@@ -134,35 +170,56 @@ fn stopped() -> Fault {
     Fault::Write(io::Error::other("writing has stopped"))
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, importer: &Importer<'_>) -> Result<(), Error> {
+/// The next `size` bytes of a stream, where it has left them.
+fn each_slice(tar: &mut Parts, size: u64, mut take: impl FnMut(Slice) -> Result<(), Fault>) -> Result<(), Fault> {
+    let mut left = size;
+    while left > 0 {
+        let slice = tar.slice(left)?.ok_or(Fault::Truncated)?;
+        left -= slice.len() as u64;
+        take(slice)?;
+    }
+    Ok(())
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>, importer: &Importer<'_>) -> Result<Shared, Error> {
+    let mut shared = Shared::default();
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            Err(_) => return Ok(()),
-            Ok(Job::Contents(contents)) => write_contents(contents, importer)?,
+            Err(_) => return Ok(shared),
+            Ok(Job::Objects(objects)) => shared = shared.and(write_objects(objects, importer)?),
             Ok(Job::Stream(pieces)) => write_stream(&pieces, importer)?,
         }
     }
 }
 
-fn write_contents(contents: Vec<(Digest, Content)>, importer: &Importer<'_>) -> Result<(), Error> {
-    let mut bytes = 0;
-    for (digest, content) in contents {
-        importer.store.put_hashed(importer.sys, &digest, content.slices())?;
-        bytes += content.size;
+fn write_objects(objects: Vec<(Digest, Object)>, importer: &Importer<'_>) -> Result<Shared, Error> {
+    let Importer { store, sys, write_back, .. } = importer;
+    let (mut shared, mut bytes) = (Shared::default(), 0);
+    for (digest, object) in objects {
+        match object {
+            Object::Content(content) => {
+                store.put_hashed(sys, &digest, content.slices())?;
+                bytes += content.size;
+            }
+            Object::File(Share { original, by }, size) => {
+                shared.add(store.put_file(sys, &digest, &original, &by)?, size);
+            }
+        }
     }
-    importer.write_back.wrote(bytes, importer.store, importer.sys)
+    write_back.wrote(bytes, store, sys)?;
+    Ok(shared)
 }
 
+/// Its bytes are not seen to the disk meanwhile: of a file that the store has they are dropped.
 fn write_stream(pieces: &Receiver<Piece>, importer: &Importer<'_>) -> Result<(), Error> {
-    let Importer { store, sys, write_back, .. } = importer;
-    let mut file = store.new_object(sys, None)?;
+    let Importer { store, sys, .. } = importer;
+    let mut file = store.new_object(sys)?;
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
-                let unwritable = |source| Error::Write { path: store.path().join("objects"), source };
+                let unwritable = |source| Error::Write { path: store.objects(), source };
                 file.write_all(&bytes).map_err(unwritable)?;
-                write_back.wrote(bytes.len() as u64, store, sys)?;
             }
             Piece::Name(digest) => return store.place(sys, file, &digest),
         }

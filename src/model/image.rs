@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::sharing::Shared;
 use super::Digest;
 
 /// What a pull brought.
@@ -26,6 +27,9 @@ pub struct Pulled {
     pub objects_new: u64,
     /// Objects that the image's files name.
     pub objects_total: u64,
+    /// Objects that share their bytes with podman's storage.
+    #[serde(flatten)]
+    pub shared: Shared,
 }
 
 /// An image of a store.

@@ -10,7 +10,9 @@ pub mod progress;
 pub mod prune;
 pub mod reference;
 pub mod share;
+pub mod sharing;
 pub mod status;
+pub mod storage;
 mod text;
 pub mod update;
 

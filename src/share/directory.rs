@@ -164,7 +164,7 @@ impl Directory {
         let (file, verity) = store.open_protected(sys, &digest)?;
         // What was stopped half way left the EROFS image without its objects.
         sys.unmount_all(diff)?;
-        let objects = store.path().join("objects");
+        let objects = store.objects();
         Ok(sys.mount_composefs(&Composefs { image: &file, name: &digest.to_hex(), objects: &objects, verity }, diff)?)
     }
 

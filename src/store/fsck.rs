@@ -45,7 +45,7 @@ impl Store {
     /// All objects; what lies among them and is none is told.
     fn listed_objects(&self, checked: &mut Checked) -> Result<Vec<Digest>> {
         let mut digests = Vec::new();
-        for (folder, prefix, kind) in list(&self.path.join("objects"))? {
+        for (folder, prefix, kind) in list(&self.objects())? {
             if prefix.starts_with(TEMPORARY) {
                 checked.temporary += 1;
                 continue;

@@ -4,20 +4,16 @@
 //! On disk: names first, made durable, then objects; so a name never leads to a missing object, and a second sweep finishes a first one.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 
 use cfs_init::objects;
 
-use super::refs::list;
 use super::roots::Roots;
+use super::space::OnDisk;
 use super::stream::References;
 use super::{Error, Result, Store};
 use crate::model::Digest;
 use crate::sys::Sys;
 
-/// `st_blocks` counts these.
-const BLOCK: u64 = 512;
 pub(super) const IMAGES: &str = "images";
 pub(super) const STREAMS: &str = "streams";
 
@@ -26,7 +22,7 @@ pub(super) const STREAMS: &str = "streams";
 pub struct Unneeded {
     /// Its name.
     pub digest: Digest,
-    /// The space that it takes, in bytes.
+    /// The space that becomes free without it, in bytes.
     pub bytes: u64,
 }
 
@@ -103,19 +99,11 @@ impl Store {
         Ok(garbage)
     }
 
-    /// Every object but these. Other files in the folders are not ours.
+    /// Every object but these. One that has another name, as podman's files may have, frees nothing when this one goes.
     fn unneeded(&self, live: &HashSet<Digest>) -> Result<Vec<Unneeded>> {
-        let mut found = Vec::new();
-        for (folder, prefix, _) in list(&self.path.join("objects"))?.into_iter().filter(|(_, _, kind)| kind.is_dir()) {
-            for (path, name, kind) in list(&folder)? {
-                let Ok(digest) = format!("{prefix}{name}").parse::<Digest>() else { continue };
-                if prefix.len() != 2 || !kind.is_file() || live.contains(&digest) {
-                    continue;
-                }
-                let metadata = fs::symlink_metadata(&path).map_err(|source| Error::Read { path, source })?;
-                found.push(Unneeded { digest, bytes: metadata.blocks() * BLOCK });
-            }
-        }
+        let gone = self.objects_on_disk()?.into_iter().filter(|object| !live.contains(&object.digest));
+        let freed = |object: &OnDisk| if object.names > 1 { 0 } else { object.bytes };
+        let mut found: Vec<_> = gone.map(|one| Unneeded { digest: one.digest, bytes: freed(&one) }).collect();
         found.sort();
         Ok(found)
     }

@@ -11,6 +11,8 @@ mod object;
 mod protect;
 mod refs;
 mod roots;
+mod share;
+mod space;
 pub mod stream;
 mod tags;
 pub mod verity;
@@ -18,6 +20,8 @@ pub mod verity;
 pub use gc::{Garbage, Unneeded};
 pub use object::{Incoming, Stored};
 pub use roots::Roots;
+pub(crate) use share::Sharer;
+pub use space::{space_of, OnDisk};
 pub use tags::Tag;
 
 use std::fs::File;

@@ -9,8 +9,6 @@ use super::{Error, Result, Store};
 use crate::model::Digest;
 use crate::sys::{parent, Sys, Unnamed};
 
-const OBJECTS: &str = "objects";
-
 /// What was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
@@ -53,6 +51,15 @@ impl Incoming {
         }
         Ok(Stored { digest, size, new })
     }
+
+    /// Gives the object this name, if it is its own; else drops it.
+    pub(super) fn finish_as(self, digest: &Digest, store: &Store, sys: &Sys) -> Result<bool> {
+        let same = self.hasher.finish() == *digest;
+        if same {
+            store.place(sys, self.file, digest)?;
+        }
+        Ok(same)
+    }
 }
 
 impl Store {
@@ -93,7 +100,7 @@ impl Store {
 
     /// Starts an object of unknown name.
     pub fn incoming(&self, sys: &Sys) -> Result<Incoming> {
-        Ok(Incoming { file: self.new_object(sys, None)?, hasher: Hasher::default(), size: 0 })
+        Ok(Incoming { file: self.new_object(sys)?, hasher: Hasher::default(), size: 0 })
     }
 
     /// Stores bytes that are in memory; nothing is written if the object is there.
@@ -113,33 +120,35 @@ impl Store {
         digest: &Digest,
         bytes: impl Iterator<Item = &'b [u8]>,
     ) -> Result<()> {
-        let mut file = self.new_object(sys, Some(digest))?;
+        let target = self.object_target(sys, digest)?;
+        let mut file = sys.unnamed_file(parent(&target), &self.objects(), 0o644)?;
         for part in bytes {
-            file.write_all(part).map_err(|source| Error::Write { path: self.object_file(digest), source })?;
+            file.write_all(part).map_err(|source| Error::Write { path: target.clone(), source })?;
         }
-        self.place(sys, file, digest)
+        Ok(file.place(sys, &target)?)
     }
 
-    /// Starts an object; in the folder that it will be in, if its name is known: file systems keep what lies together near.
-    pub(crate) fn new_object(&self, sys: &Sys, digest: Option<&Digest>) -> Result<Unnamed> {
-        let objects = self.path.join(OBJECTS);
-        let file = match digest {
-            Some(digest) => {
-                let target = self.object_file(digest);
-                let folder = parent(&target);
-                sys.create_dir(folder, 0o755)?;
-                sys.unnamed_file(folder, &objects, 0o644)
-            }
-            None => sys.unnamed_file(&objects, &objects, 0o644),
-        };
-        Ok(file?)
+    /// Starts a file that will be an object.
+    pub(crate) fn new_object(&self, sys: &Sys) -> Result<Unnamed> {
+        let objects = self.objects();
+        Ok(sys.unnamed_file(&objects, &objects, 0o644)?)
     }
 
     /// Gives an object its name.
     pub(crate) fn place(&self, sys: &Sys, file: Unnamed, digest: &Digest) -> Result<()> {
+        Ok(file.place(sys, &self.object_target(sys, digest)?)?)
+    }
+
+    /// The folder of all objects.
+    pub fn objects(&self) -> PathBuf {
+        self.path.join("objects")
+    }
+
+    /// Where a new object goes; makes its folder. One whose name is known is started there: file systems keep what lies together near.
+    pub(super) fn object_target(&self, sys: &Sys, digest: &Digest) -> Result<PathBuf> {
         let target = self.object_file(digest);
         sys.create_dir(parent(&target), 0o755)?;
-        Ok(file.place(sys, &target)?)
+        Ok(target)
     }
 
     pub(super) fn object_file(&self, digest: &Digest) -> PathBuf {

@@ -1,9 +1,9 @@
 //! What lasts, or locks, and is no plain file operation: EFI variables, fs-verity, a file system without a mount point, a lock.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileTimes, Metadata, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use cfs_init::verity::{self, NoDigest};
@@ -90,13 +90,18 @@ impl Sys {
         })
     }
 
-    /// Turns fs-verity on for a file that nobody writes; fine if it is on. `false`: the file system has none.
+    /// Turns fs-verity on for a file that nobody writes; fine if it is on. `false`: the file system has none. The file keeps its time:
+    /// it may be podman's as well, which takes another time for damage.
     pub fn enable_verity(&self, path: &Path) -> Result<bool> {
-        self.step("turn on fs-verity of", path, || match verity::enable(File::open(path)?.as_fd()) {
-            Ok(()) => Ok(true),
-            Err(NoDigest::Unsupported) => Ok(false),
-            Err(NoDigest::Io(error)) => Err(error.into()),
-            Err(error) => Err(io::Error::other(error)),
+        self.step("turn on fs-verity of", path, || {
+            let file = File::open(path)?;
+            let before = file.metadata()?;
+            match verity::enable(file.as_fd()) {
+                Ok(()) => keep_time(&file, &before).map(|()| true),
+                Err(NoDigest::Unsupported) => Ok(false),
+                Err(NoDigest::Io(error)) => Err(error.into()),
+                Err(error) => Err(io::Error::other(error)),
+            }
         })
     }
 
@@ -125,6 +130,15 @@ impl Sys {
                 other => other.map(|()| Some(Listing { file, path: path.to_owned() })).map_err(io::Error::from),
             }
         })
+    }
+}
+
+/// Gives a file its time of modification back.
+fn keep_time(file: &File, before: &Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    match (now.mtime(), now.mtime_nsec()) == (before.mtime(), before.mtime_nsec()) {
+        true => Ok(()),
+        false => file.set_times(FileTimes::new().set_modified(before.modified()?)),
     }
 }
 

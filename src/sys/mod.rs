@@ -4,21 +4,27 @@
 //! one step, counted; a fault plan can stop the program before step k or make it fail with an errno,
 //! so a test can try every k. Reading needs no door. `tests/architecture.rs` refuses `std::fs` writes elsewhere.
 
+mod bridge;
 mod command;
 mod composefs;
+mod extents;
 mod fault;
 mod files;
 mod kernel;
 mod limited;
+mod original;
 mod tree;
 mod unnamed;
 
+pub use bridge::Bridge;
 pub use command::Output;
 pub use composefs::{Composefs, Verity};
+pub use extents::may_share;
 pub use fault::{Fault, FaultPlan};
 pub use files::{parent, NewFile};
 pub use kernel::{Detached, Listing, Locked};
 pub use limited::Ended;
+pub use original::Original;
 pub use tree::ScratchDir;
 pub use unnamed::Unnamed;
 

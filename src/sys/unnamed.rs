@@ -28,13 +28,24 @@ pub struct Unnamed {
 
 impl Unnamed {
     /// Gives the file its name, on the same file system. A file of that name and size stays instead.
-    pub fn place(mut self, sys: &Sys, target: &Path) -> Result<()> {
+    pub fn place(self, sys: &Sys, target: &Path) -> Result<()> {
         sys.step("name", target, || match &self.temporary {
+            // Where both are names of one file, nothing happens: the temporary one goes when this is dropped.
             Some(temporary) => fs::rename(temporary, target),
             None => self.link(target),
-        })?;
-        self.temporary = None;
-        Ok(())
+        })
+    }
+
+    /// A file that has names already, with a temporary one more in `spare`, which is open.
+    pub(super) fn link_of(file: File, folder: &File, spare: &Path) -> rustix::io::Result<Self> {
+        let temporary = temporary_in(spare);
+        linkat(&file, "", folder, temporary.file_name().unwrap_or_default(), AtFlags::EMPTY_PATH)?;
+        Ok(Self { file, temporary: Some(temporary), spare: spare.to_owned() })
+    }
+
+    /// The file, open.
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     fn link(&self, target: &Path) -> io::Result<()> {
@@ -73,10 +84,6 @@ impl Unnamed {
 impl Write for Unnamed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
-    }
-
-    fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        self.file.write_vectored(parts)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -135,17 +142,20 @@ mod tests {
         [|folder| Sys::real().unnamed_file(folder, folder, 0o644).unwrap(), |folder| named(folder, 0o644).unwrap()]
     }
 
+    fn appears_whole(mut file: Unnamed, folder: &Path) {
+        file.write_all(b"whole").unwrap();
+        file.place(&Sys::real(), &folder.join("f")).unwrap();
+        assert_eq!(names(folder), ["f"]);
+        assert_eq!(fs::read(folder.join("f")).unwrap(), b"whole");
+    }
+
     #[test]
     fn a_file_appears_whole_or_leaves_nothing() {
         for start in starts() {
             let dir = tempfile::tempdir().unwrap();
             drop(start(dir.path()));
             assert!(names(dir.path()).is_empty());
-            let mut file = start(dir.path());
-            file.write_all(b"whole").unwrap();
-            file.place(&Sys::real(), &dir.path().join("f")).unwrap();
-            assert_eq!(names(dir.path()), ["f"]);
-            assert_eq!(fs::read(dir.path().join("f")).unwrap(), b"whole");
+            appears_whole(start(dir.path()), dir.path());
         }
     }
 
@@ -154,11 +164,7 @@ mod tests {
         for start in starts() {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("f"), "").unwrap();
-            let mut file = start(dir.path());
-            file.write_all(b"whole").unwrap();
-            file.place(&Sys::real(), &dir.path().join("f")).unwrap();
-            assert_eq!(names(dir.path()), ["f"]);
-            assert_eq!(fs::read(dir.path().join("f")).unwrap(), b"whole");
+            appears_whole(start(dir.path()), dir.path());
         }
     }
 

@@ -18,6 +18,9 @@ pub fn pulled(pulled: &Pulled) -> String {
     let (fetched, written) = (bytes(pulled.bytes_fetched), bytes(pulled.bytes_written));
     let objects = format!("{} of {} objects new", pulled.objects_new, pulled.objects_total);
     table.row("took", format!("{fetched} fetched, {written} written, {objects}"));
+    if let Some(text) = pulled.shared.text() {
+        table.row("shared", format!("{text}, {} not written again", bytes(pulled.shared.bytes_shared)));
+    }
     table.render()
 }
 

@@ -9,6 +9,7 @@ pub mod progress;
 pub mod prune;
 pub mod share;
 pub mod status;
+pub mod storage;
 mod table;
 pub mod update;
 

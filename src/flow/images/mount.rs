@@ -39,7 +39,7 @@ pub fn mount(
         ))
         .into());
     }
-    let objects = store.path().join("objects");
+    let objects = store.objects();
     sys.mount_composefs(&Composefs { image: &file, name: &digest.to_hex(), objects: &objects, verity }, at)?;
     Ok((digest, verity))
 }

@@ -83,6 +83,7 @@ fn finish(imported: Imported, store: &Store, sys: &Sys, watch: &(dyn Fn(Event) +
         bytes_written: stats.bytes_written + made.new_bytes,
         objects_new: stats.objects_new + made.new,
         objects_total: stats.objects_total,
+        shared: stats.shared,
     })
 }
 

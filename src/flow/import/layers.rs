@@ -148,9 +148,9 @@ impl Work<'_> {
 
     fn one_layer(&self, index: usize) -> anyhow::Result<()> {
         let (diff_id, teller, fetched) = (&self.diff_ids[index], &self.tellers[index], AtomicU64::new(0));
-        let LayerStream { compression, reader } = self.source.layer(index)?;
+        let LayerStream { compression, reader, originals } = self.source.layer(index)?;
         let reader = Stoppable { reader: Watched::new(reader, &fetched, teller), stop: &self.failed };
-        let blob = LayerStream { compression, reader: Box::new(reader) };
+        let blob = LayerStream { compression, reader: Box::new(reader), originals };
         let imported = self.importer.layer(blob, diff_id)?;
         let bytes = fetched.into_inner();
         teller.tell(LayerState::Done, bytes);
@@ -168,6 +168,7 @@ impl Work<'_> {
         state.stats.bytes_fetched += fetched;
         state.stats.bytes_written += counts.bytes;
         state.stats.objects_new += counts.objects;
+        state.stats.shared = state.stats.shared.and(counts.shared);
         // After the last one, the caller names them all.
         if state.bytes >= NAME_AFTER && state.left > 0 {
             state.bytes = 0;

@@ -63,7 +63,7 @@ impl Source for InMemory {
     }
 
     fn layer(&self, index: usize) -> fetch::Result<LayerStream<'_>> {
-        Ok(LayerStream { compression: Compression::None, reader: Box::new(self.layers[index].as_slice()) })
+        Ok(LayerStream::new(Compression::None, self.layers[index].as_slice()))
     }
 }
 

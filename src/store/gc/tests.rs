@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -6,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::image::Tree;
 use crate::import::{Entry, Item, Metadata};
+use crate::store::refs::list;
 use crate::store::stream::Writer;
 use crate::sys::{Fault, FaultPlan};
 
