@@ -5,20 +5,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Result};
+use crate::model::bound::BoundImage;
 use crate::model::Digest;
 
 /// The largest `origin.json` that is read.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// A container image that the deployment's image binds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BoundImage {
-    /// The reference that the image's quadlet file has.
-    pub reference: String,
-    /// OCI digest of the manifest that it meant when the deployment was made.
-    pub manifest_digest: String,
-}
 
 /// The file's content. Fields that this program does not know are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,7 +141,11 @@ pub(super) mod tests {
 
     #[test]
     fn bound_images_are_written_only_if_there_are_some() {
-        let bound = BoundImage { reference: "docker://example.org/app:v1".into(), manifest_digest: "sha256:02".into() };
+        let bound = BoundImage {
+            reference: "docker://example.org/app:v1".into(),
+            manifest_digest: "sha256:02".into(),
+            read_from: None,
+        };
         let some = Origin { bound_images: vec![bound], ..example() };
         assert_eq!(Origin::parse(&some.to_json()).unwrap(), some);
         assert!(!String::from_utf8(example().to_json()).unwrap().contains("boundImages"));
