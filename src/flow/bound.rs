@@ -91,6 +91,9 @@ fn open_one(named: Named, from: From, options: &Options, store: &Store) -> anyho
         _ => None,
     };
     let known = |digest: &oci_spec::image::Digest| known_config(store, digest.as_ref());
+    // No signature speaks for a tag: only a registry whose settings say so is believed without TLS.
+    let insecure_transport = options.insecure_transport && reference.contains('@');
+    let options = &Options { insecure_transport, ..options.clone() };
     let source = fetch::open_knowing(other.as_ref().unwrap_or(&named.reference), options, &known);
     let source = source.with_context(|| not_bound(&reference, &named.files))?;
     let meta = source.image();
