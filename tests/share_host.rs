@@ -90,6 +90,9 @@ fn podman_has_what_the_host_binds_by_its_own_name_and_without_a_network() {
     };
     tagged(&mut shelf, "v1", "app 1");
     let pinned = tagged(&mut shelf, "other", "app 2");
+    let manifest = tagged(&mut shelf, "third", "app 3");
+    let index = index_of(&manifest, shelf.bytes(&manifest).len());
+    let list = shelf.put(index.to_string().as_bytes());
     let gone = Arc::new(AtomicBool::new(false));
     let is_gone = gone.clone();
     let registry = Liar::start(shelf, move |_, reply| match is_gone.load(Relaxed) {
@@ -97,10 +100,11 @@ fn podman_has_what_the_host_binds_by_its_own_name_and_without_a_network() {
         false => reply,
     });
     let (by_tag, by_digest) = (format!("{}/app:v1", registry.address), format!("{}/second@{pinned}", registry.address));
+    let by_list = format!("{}/third@{list}", registry.address);
     let insecure = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.address);
     fs::write(lab.path("registries.conf"), insecure).unwrap();
-    let both = [("a.image", &*by_tag), ("b.container", &*by_digest)];
-    lab.publish("v2", "Example OS 2", binding(base(), &both));
+    let all = [("a.image", &*by_tag), ("b.container", &*by_digest), ("c.image", &*by_list)];
+    lab.publish("v2", "Example OS 2", binding(base(), &all));
     lab.publish("v3", "Example OS 3", base());
     let host = lab.host();
     let podman = Podman::new(lab.path("podman"), &[host.path(DIRECTORY)], "");
@@ -121,7 +125,10 @@ fn podman_has_what_the_host_binds_by_its_own_name_and_without_a_network() {
     gone.store(true, Relaxed);
     let asked = registry.asked().len();
     ok(&["internals", "share"]);
-    assert_eq!((file(&by_tag), file(&by_digest)), ("app 1".to_owned(), "app 2".to_owned()), "before it runs");
+    let versions = || [&by_tag, &by_digest, &by_list].map(|name| file(name));
+    assert_eq!(versions(), ["app 1", "app 2", "app 3"], "before it runs");
+    let latest = by_digest.replace(&format!("@{pinned}"), ":latest");
+    assert!(!podman.on(&["image", "exists", &latest]).status.success(), "nobody said that it is the latest");
     let update = |version: &str| {
         host.ok(&["internals", "finalize"]);
         assert_eq!(boot(&host), version);
@@ -130,7 +137,7 @@ fn podman_has_what_the_host_binds_by_its_own_name_and_without_a_network() {
         ok(&["internals", "share"]);
     };
     update("v2");
-    assert_eq!((file(&by_tag), file(&by_digest)), ("app 1".to_owned(), "app 2".to_owned()), "as it runs");
+    assert_eq!(versions(), ["app 1", "app 2", "app 3"], "as it runs");
     assert_eq!(registry.asked().len(), asked, "the network is not asked");
 
     // What does not bind them does not show them.
@@ -138,4 +145,12 @@ fn podman_has_what_the_host_binds_by_its_own_name_and_without_a_network() {
     update("v3");
     assert!(podman.images().iter().all(|name| !name.contains("/app") && !name.contains("/second")));
     boot(&host);
+}
+
+/// A list of one image.
+fn index_of(manifest: &str, size: usize) -> serde_json::Value {
+    serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": manifest, "size": size,
+        "platform": {"os": "linux", "architecture": "amd64"},
+    }]})
 }
