@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
 
 use fixture::host::{binding, files, Lab, TestHost};
 use fixture::liar::{Liar, Reply, Shelf};
@@ -87,6 +89,11 @@ impl Bench {
     }
 }
 
+/// Layers are gzipped, documents are not.
+fn is_layer(reply: &Reply) -> bool {
+    reply.body.first() == Some(&0x1f)
+}
+
 fn json(host: &TestHost, arguments: &[&str]) -> Value {
     serde_json::from_str(&host.ok(&[arguments, &["--json"]].concat())).unwrap()
 }
@@ -156,7 +163,7 @@ fn bound_images_are_fetched_with_the_image_told_and_not_fetched_again() {
 
 #[test]
 fn without_all_bound_images_nothing_is_staged_and_what_was_staged_stays() {
-    let bench = Bench::lying(|asked, reply| match asked.path.contains("/broken/blobs/") {
+    let bench = Bench::lying(|asked, reply| match asked.path.contains("/broken/") && is_layer(&reply) {
         true => Reply::status(500),
         false => reply,
     });
@@ -192,6 +199,27 @@ fn without_all_bound_images_nothing_is_staged_and_what_was_staged_stays() {
     assert!(!has(&host, &bench.one));
     host.ok(&["internals", "finalize"]);
     assert_eq!(host.version(&host.boot().unwrap()), "v2");
+}
+
+#[test]
+fn a_switch_that_failed_at_a_bound_image_is_repeated_without_fetching_again_what_is_complete() {
+    let works = Arc::new(AtomicBool::new(false));
+    let does_work = works.clone();
+    let bench = Bench::lying(move |asked, reply| {
+        match asked.path.contains("/second/") && is_layer(&reply) && !does_work.load(Relaxed) {
+            true => Reply::status(500),
+            false => reply,
+        }
+    });
+    let second = bench.name("two").replace("/app", "/second");
+    bench.publish("v2", &[("a.image", &bench.name("one")), ("b.image", &second)]);
+    let host = bench.lab.host();
+    assert_eq!(bench.refused(&host, "v2").0, 4);
+    let first = bench.registry.count("/app/blobs/");
+    works.store(true, Relaxed);
+    bench.switch(&host, "v2");
+    assert_eq!((first, bench.registry.count("/app/blobs/")), (3, 3));
+    assert_eq!(on_store(&host, &["fsck"])["findings"], serde_json::json!([]));
 }
 
 #[test]

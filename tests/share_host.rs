@@ -139,6 +139,14 @@ fn podman_has_what_the_host_binds_by_its_own_name_and_without_a_network() {
     update("v2");
     assert_eq!(versions(), ["app 1", "app 2", "app 3"], "as it runs");
     assert_eq!(registry.asked().len(), asked, "the network is not asked");
+    // As the quadlets of bootc's pages say it, where the image has a link at their path.
+    let (plain, link) = (Podman::new(lab.path("plain"), &[], ""), lab.path("bootc-storage"));
+    std::os::unix::fs::symlink(host.path(DIRECTORY), &link).unwrap();
+    let option = format!("--storage-opt=additionalimagestore={}", link.display());
+    let container = plain.ok(&[&option, "create", "--pull=never", &by_tag, "true"]);
+    let at = plain.ok(&[&option, "mount", &container]);
+    assert_eq!(fs::read_to_string(format!("{at}/srv/version")).unwrap(), "app 1");
+    plain.ok(&[&option, "umount", &container]);
 
     // What does not bind them does not show them.
     ok(&["switch", &lab.reference("v3")]);

@@ -134,7 +134,7 @@ pub fn stage(
     if request.retain {
         pin(host, sys, &host.deployment, true)?;
     }
-    let keep = prune::Also { streams: known_layers(offer.source.image(), &host.store()?)?, ..prune::Also::default() };
+    let keep = prune::Also { streams: builds_on(&offer, &host.store()?)?, ..prune::Also::default() };
     let need = prune::Need { esp: offer.plan.esp_peak, store: offer.plan.store_growth, keep };
     make_room(host, sys, esp, &need, watch)?;
     records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
@@ -166,6 +166,16 @@ pub fn stage(
     let staged = deploy(host, esp, &store, &admitted, &offer.plan, request, sys)?;
     let bound = opened.into_iter().map(|opened| opened.plan).collect();
     Ok(Done { staged, bound, stats })
+}
+
+/// Streams that need not be fetched again. If this image is here already, a former run failed later on, at an image that it binds: what
+/// there is of those is not known yet, so all stays, if there is room for that.
+fn builds_on(offer: &Offer, store: &Store) -> anyhow::Result<Vec<String>> {
+    let has_room = offer.plan.store_free >= offer.plan.store_growth;
+    if has_room && store.stream(&manifest_stream(&offer.plan.manifest_digest))?.is_some() {
+        return Ok(store.stream_names()?.into_keys().filter(|name| name.starts_with("oci-")).collect());
+    }
+    known_layers(offer.source.image(), store)
 }
 
 fn make_room(

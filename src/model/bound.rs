@@ -12,7 +12,7 @@ pub struct BoundImage {
     /// OCI digest of the manifest that it meant when the deployment was made.
     pub manifest_digest: String,
     /// Where it was read, if not where the reference says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub read_from: Option<String>,
 }
 
