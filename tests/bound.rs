@@ -50,8 +50,8 @@ impl Bench {
     }
 
     /// A version of the host's image that binds these: a file and its `Image=`.
-    fn publish(&self, version: &str, bound: &[(&str, &str)]) {
-        self.lab.publish(version, "Example OS", binding(base(), bound));
+    fn publish(&self, version: &str, bound: &[(&str, &str)]) -> String {
+        self.lab.publish(version, "Example OS", binding(base(), bound))
     }
 
     fn run(&self, host: &TestHost, arguments: &[&str]) -> Output {
@@ -128,7 +128,8 @@ fn state(host: &TestHost) -> BTreeMap<PathBuf, Vec<u8>> {
 fn bound_images_are_fetched_with_the_image_told_and_not_fetched_again() {
     let bench = Bench::new();
     let (one, two) = (bench.name("one"), bench.name("two"));
-    bench.publish("v2", &[("a.image", &one), ("b.container", &two), ("c.container", &one)]);
+    let sealed = bench.publish("v2", &[("a.image", &one), ("b.container", &two), ("c.container", &one)]);
+    assert!(sealed.contains(&format!("binds     docker://{one}\n")), "{sealed}");
     let host = bench.lab.host();
     let done = bench.switch(&host, "v2");
     assert_eq!(done["plan"]["boundImages"], Value::Null, "before it was fetched nobody knows");
@@ -177,7 +178,8 @@ fn without_all_bound_images_nothing_is_staged_and_what_was_staged_stays() {
     let folder = "usr/lib/bootc/bound-images.d";
     bench.publish("missing", &[("a.image", &one), ("b.image", &missing)]);
     bench.publish("broken", &[("a.image", &one), ("b.image", &broken)]);
-    bench.publish("relative", &[("a.image", &one), ("b.container", "app")]);
+    let sealed = bench.publish("relative", &[("a.image", &one), ("b.container", "app")]);
+    assert!(sealed.contains("NO HOST WILL TAKE IT: ") && sealed.contains("b.container"), "{sealed}");
     bench.lab.publish("dangling", "Example OS", linked(&format!("{folder}/b.image"), "../nothing.image"));
     bench.lab.publish("folder", "Example OS", base().dir("usr/lib/bootc").symlink(folder, "/etc"));
     for (version, code, words) in [

@@ -1,14 +1,15 @@
 //! switch, upgrade: fetch ► plan ► import ► trust ► deploy ► ESP ► staged.json. Nothing that boots is touched.
 
+mod bind;
 mod plan;
 mod unstage;
 
 use anyhow::Context;
 
 use super::admit::{admit, Admitted, SignedUki};
-use super::bound::{self, Opened};
+use super::bound;
 use super::host::{Host, REBOOT_REQUIRED};
-use super::import::{import, known_layers, manifest_stream, stored_tree, Keep, Stats};
+use super::import::{import, stored_tree, Keep, Stats};
 use super::pin::pin;
 use super::prune;
 use super::trial;
@@ -27,7 +28,6 @@ use crate::model::progress::Event;
 use crate::model::reference::Reference;
 use crate::model::update::{DeniedImage, FailureKind, Staged, UpdatePlan};
 use crate::seal::annotations::Seal;
-use crate::seal::files::ImageFiles;
 use crate::store::Store;
 use crate::sys::Sys;
 use plan::plan;
@@ -134,7 +134,7 @@ pub fn stage(
     if request.retain {
         pin(host, sys, &host.deployment, true)?;
     }
-    let keep = prune::Also { streams: builds_on(&offer, &host.store()?)?, ..prune::Also::default() };
+    let keep = prune::Also { streams: bind::builds_on(&offer, &host.store()?)?, ..prune::Also::default() };
     let need = prune::Need { esp: offer.plan.esp_peak, store: offer.plan.store_growth, keep };
     make_room(host, sys, esp, &need, watch)?;
     records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
@@ -151,8 +151,8 @@ pub fn stage(
     watch(Event::Step("Protecting the objects".into()));
     store.protect(sys, &admitted.image)?;
     // Only now: an image that nobody may boot does not choose what is fetched.
-    let opened = open_bound(&admitted, &store, request, watch)?;
-    let need = need_of_bound(&admitted, &opened, &offer.plan, &store)?;
+    let opened = bind::open(&admitted, &store, request, watch)?;
+    let need = bind::need(&admitted, &opened, &offer.plan, &store)?;
     // The store is swept by one who has it alone.
     drop(store);
     if !opened.is_empty() {
@@ -168,16 +168,6 @@ pub fn stage(
     Ok(Done { staged, bound, stats })
 }
 
-/// Streams that need not be fetched again. If this image is here already, a former run failed later on, at an image that it binds: what
-/// there is of those is not known yet, so all stays, if there is room for that.
-fn builds_on(offer: &Offer, store: &Store) -> anyhow::Result<Vec<String>> {
-    let has_room = offer.plan.store_free >= offer.plan.store_growth;
-    if has_room && store.stream(&manifest_stream(&offer.plan.manifest_digest))?.is_some() {
-        return Ok(store.stream_names()?.into_keys().filter(|name| name.starts_with("oci-")).collect());
-    }
-    known_layers(offer.source.image(), store)
-}
-
 fn make_room(
     host: &Host,
     sys: &Sys,
@@ -188,34 +178,6 @@ fn make_room(
     let pruned = prune::make_room(host, sys, esp, need)?;
     pruned.left_alone.into_iter().for_each(|why| watch(Event::Step(why)));
     Ok(())
-}
-
-/// The manifests of the images that it binds, each told.
-fn open_bound(
-    admitted: &Admitted,
-    store: &Store,
-    request: &Request,
-    watch: &(dyn Fn(Event) + Sync),
-) -> anyhow::Result<Vec<Opened>> {
-    let imported = &admitted.imported;
-    let named = bound::named(&ImageFiles { tree: &imported.tree, store })?;
-    let architecture = imported.meta.config.architecture().to_string();
-    let opened = bound::open(named, bound::From::References, &request.fetch, &architecture, store)?;
-    opened.iter().for_each(|one| watch(Event::Step(one.plan.text())));
-    Ok(opened)
-}
-
-/// Room for them, beside what is there already of the new deployment.
-fn need_of_bound(
-    admitted: &Admitted,
-    opened: &[Opened],
-    plan: &UpdatePlan,
-    store: &Store,
-) -> anyhow::Result<prune::Need> {
-    let (growth, mut streams) = bound::need(opened, store)?;
-    streams.push(manifest_stream(&plan.manifest_digest));
-    let keep = prune::Also { images: vec![admitted.image], streams };
-    Ok(prune::Need { esp: plan.esp_peak, store: growth.saturating_add(plan::DEPLOYMENT), keep })
 }
 
 /// Directory ► UKI ► staged.json.
