@@ -144,8 +144,11 @@ pub fn import_container(
     watch(Event::Step(format!("Importing {}", meta.reference)));
     let digest = meta.manifest_digest.as_ref();
     let mut stats = Stats::default();
+    let sound = |(id, stream, _): &([u8; 32], Digest, u64)| {
+        crate::import::read_back(store, stream, id).is_ok_and(|entries| entries.is_some())
+    };
     // Not there, or not whole: what is sound of it is not read again.
-    if stored_pieces(store, digest).is_err() {
+    if !stored_pieces(store, digest).is_ok_and(|pieces| pieces.layers.iter().all(sound)) {
         let (layers, read) =
             layers::read(source, store, sys, watch).with_context(|| format!("cannot import {}", meta.reference))?;
         publish(meta, store, sys, &layers, Keep::Untagged)
