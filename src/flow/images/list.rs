@@ -88,6 +88,7 @@ fn measure(store: &Store, all: Vec<(Listed, HashSet<Digest>)>) -> Vec<Listed> {
             listed
         })
         .collect();
-    listed.sort_by(|one, two| (&one.references, &one.manifest_digest).cmp(&(&two.references, &two.manifest_digest)));
+    let order = |one: &Listed| (one.references.clone(), one.bound_as.clone(), one.manifest_digest.clone());
+    listed.sort_by_key(order);
     listed
 }
