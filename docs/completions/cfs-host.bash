@@ -1640,7 +1640,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__install__subcmd__to__subcmd__disk)
-            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
+            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --bound-images --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1676,6 +1676,10 @@ _cfs__host() {
                     ;;
                 --scratch)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bound-images)
+                    COMPREPLY=($(compgen -W "pull stored" -- "${cur}"))
                     return 0
                     ;;
                 --authfile)

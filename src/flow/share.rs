@@ -145,13 +145,17 @@ fn keep(store: &Store, sys: &Sys, manifest: &str, tag: (&str, &str)) -> anyhow::
     kept.with_context(|| format!("cannot publish {manifest}"))
 }
 
-/// What the host runs, and what waits for the shutdown.
+/// What the host runs, what waits for the shutdown, and what both bind.
 fn of_host(host: Option<&Host>) -> anyhow::Result<Vec<OfHost>> {
     let Some(host) = host else { return Ok(Vec::new()) };
-    let origin = host.origin(&host.deployment)?;
-    let mut found = vec![OfHost::new(&origin.manifest_digest, &origin.reference, Because::Booted)];
+    let booted = host.origin(&host.deployment)?;
+    let mut found = vec![OfHost::new(&booted.manifest_digest, &booted.reference, Because::Booted)];
+    let mut bound = booted.bound_images;
     if let Some(staged) = host.staged()? {
         found.push(OfHost::new(&staged.manifest_digest, &staged.reference, Because::Staged));
+        // What runs has a name first: a tag that has moved on means the new image once that is booted.
+        bound.extend(host.origin(&staged.deployment)?.bound_images);
     }
+    found.extend(bound.iter().map(|one| OfHost::new(&one.manifest_digest, &one.reference, Because::Bound)));
     Ok(found)
 }

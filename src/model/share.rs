@@ -39,6 +39,8 @@ pub enum Because {
     Booted,
     /// It waits for the shutdown.
     Staged,
+    /// What runs, or waits, binds it.
+    Bound,
     /// It was, and something of podman's own builds on it.
     Needed,
 }

@@ -69,6 +69,7 @@ fn reason(because: Because) -> &'static str {
         Because::Asked => "published",
         Because::Booted => "runs",
         Because::Staged => "staged",
+        Because::Bound => "bound to what runs or is staged",
         Because::Needed => "something of podman's builds on it",
     }
 }

@@ -26,6 +26,13 @@ pub fn list(store: &Store, sysroot: &Path) -> anyhow::Result<Vec<Listed>> {
     for (id, directory) in deployments(sysroot)? {
         if let Ok(origin) = directory.origin {
             entry(&mut found, &origin.manifest_digest).deployments.push(id.to_string());
+            for bound in origin.bound_images {
+                let listed = entry(&mut found, &bound.manifest_digest);
+                listed.bound_by.push(id.to_string());
+                if !listed.bound_as.contains(&bound.reference) {
+                    listed.bound_as.push(bound.reference);
+                }
+            }
         }
     }
     let mut all = Vec::new();
@@ -49,6 +56,8 @@ fn entry<'a>(found: &'a mut BTreeMap<String, Listed>, digest: &str) -> &'a mut L
         bytes: 0,
         unique_bytes: 0,
         deployments: Vec::new(),
+        bound_as: Vec::new(),
+        bound_by: Vec::new(),
         published: Vec::new(),
         problem: None,
     })
@@ -79,6 +88,7 @@ fn measure(store: &Store, all: Vec<(Listed, HashSet<Digest>)>) -> Vec<Listed> {
             listed
         })
         .collect();
-    listed.sort_by(|one, two| (&one.references, &one.manifest_digest).cmp(&(&two.references, &two.manifest_digest)));
+    let order = |one: &Listed| (one.references.clone(), one.bound_as.clone(), one.manifest_digest.clone());
+    listed.sort_by_key(order);
     listed
 }

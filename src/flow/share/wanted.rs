@@ -19,8 +19,8 @@ pub(super) struct OfHost {
 impl OfHost {
     pub fn new(manifest: &str, reference: &str, because: Because) -> Self {
         let name = match reference.parse() {
-            Ok(Reference::Registry(name)) => podman_name(name.split_once('@').map_or(&*name, |(name, _)| name)),
-            // A directory is no name of the host's image.
+            Ok(Reference::Registry(name)) => podman_name(&name),
+            // A directory is no name of an image, and podman's storage has names already.
             _ => None,
         };
         Self { manifest: manifest.to_owned(), name, because }
@@ -34,7 +34,7 @@ pub(super) struct Wish {
     pub asked: Vec<(String, String)>,
     /// Manifests that nobody asked for: the host had them, or a name has moved on.
     pub kept: Vec<String>,
-    /// Booted, then staged.
+    /// Booted, then staged, then bound.
     pub host: Vec<OfHost>,
     /// Names that go.
     pub leaving: Vec<String>,
