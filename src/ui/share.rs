@@ -31,7 +31,7 @@ pub fn list(shared: &Shared) -> String {
             "configured",
             if shared.configured { "yes".to_owned() } else { format!("no: {}", unread(&shared.directory)) },
         )
-        .row("users", shared.users);
+        .row("users", &shared.users);
     for considered in &shared.considered {
         let verdict = if considered.chosen { "used: " } else { "" };
         table.row(form(considered.form), format!("{verdict}{}", considered.why));
@@ -97,7 +97,7 @@ mod tests {
             verity: true,
             podman: Some("5.4.2".into()),
             configured: false,
-            users: "root",
+            users: "root".into(),
             images: vec![image],
             broken: [("sha256:11".to_owned(), "gone".to_owned())].into(),
         };
