@@ -52,7 +52,9 @@ impl Stores {
     /// Those of another user's podman, out of the text of its own `storage.conf`, which replaces the system's, and of the system's.
     pub fn of_user(own: Option<&str>, system: Option<&str>, home: &Home<'_>) -> Result<OfUser, String> {
         let parse = |text: Option<&str>| match text {
-            Some(text) => toml::from_str::<Config>(text).map(|config| config.storage).map_err(|error| error.to_string()),
+            Some(text) => {
+                toml::from_str::<Config>(text).map(|config| config.storage).map_err(|error| error.to_string())
+            }
             None => Ok(StorageConfig::default()),
         };
         // Of the system's podman takes nothing else for a user.

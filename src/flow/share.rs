@@ -207,7 +207,8 @@ fn decide(place: &Place<'_>, sys: &Sys, host: Vec<OfHost>, leaving: &[String]) -
         None => Own::read(&Stores::read()?.own)?,
     };
     let manifest = |stream: &str| published::manifest_of(stream).map(str::to_owned);
-    let asked = store.tags(&place.asked)?.into_iter().filter_map(|tag| Some((tag.text, manifest(&tag.stream)?))).collect();
+    let asked =
+        store.tags(&place.asked)?.into_iter().filter_map(|tag| Some((tag.text, manifest(&tag.stream)?))).collect();
     let kept = store.tags(&place.kept)?.into_iter().filter_map(|tag| manifest(&tag.stream)).collect();
     let wish = Wish { asked, kept, host, leaving: leaving.to_vec() };
     Ok(wish.decide(&Known::load(store, wish.manifests()), &own)?)

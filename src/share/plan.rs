@@ -122,8 +122,15 @@ fn of_user(user: &GroundOfUser) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const GOOD: Ground =
-        Ground { kernel: (6, 12), in_memory: false, root: true, verity: true, reflinks: false, podman: Some((5, 4)), user: None };
+    const GOOD: Ground = Ground {
+        kernel: (6, 12),
+        in_memory: false,
+        root: true,
+        verity: true,
+        reflinks: false,
+        podman: Some((5, 4)),
+        user: None,
+    };
 
     fn chosen(ground: &Ground) -> Option<Form> {
         consider(ground).into_iter().find(|considered| considered.chosen).map(|considered| considered.form)

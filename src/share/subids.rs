@@ -9,7 +9,9 @@ use crate::sys::Extent;
 pub fn extents(text: &str, (name, uid): (&str, u32), own: u32) -> Result<Vec<Extent>, String> {
     let mut ranges = ranges(text, name, uid)?;
     if ranges.is_empty() {
-        return Err(format!("it has no line for {name} (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name})"));
+        return Err(format!(
+            "it has no line for {name} (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name})"
+        ));
     }
     ranges.sort_unstable();
     let mut extents = vec![Extent { inside: 0, outside: own, count: 1 }];
@@ -17,7 +19,10 @@ pub fn extents(text: &str, (name, uid): (&str, u32), own: u32) -> Result<Vec<Ext
     for (outside, count) in ranges {
         let last = outside.checked_add(count - 1).ok_or_else(|| format!("{outside}:{count} has ids beyond 32 bits"))?;
         if let Some(other) = extents.iter().find(|one| one.outside <= last && outside < one.outside + one.count) {
-            return Err(format!("{outside}:{count} has ids that {name} has already ({}:{})", other.outside, other.count));
+            return Err(format!(
+                "{outside}:{count} has ids that {name} has already ({}:{})",
+                other.outside, other.count
+            ));
         }
         extents.push(Extent { inside, outside, count });
         inside = inside.checked_add(count).ok_or_else(|| format!("{name} has more ids than 32 bits hold"))?;

@@ -103,8 +103,7 @@ fn access_list(uid: u32) -> Vec<u8> {
     const VERSION: u32 = 2;
     const NOBODY: u32 = u32::MAX;
     let (owner, user, group, mask, other) = (0x01u16, 0x02u16, 0x04u16, 0x10u16, 0x20u16);
-    let entries =
-        [(owner, 7u16, NOBODY), (user, 5, uid), (group, 0, NOBODY), (mask, 5, NOBODY), (other, 0, NOBODY)];
+    let entries = [(owner, 7u16, NOBODY), (user, 5, uid), (group, 0, NOBODY), (mask, 5, NOBODY), (other, 0, NOBODY)];
     let mut bytes = VERSION.to_le_bytes().to_vec();
     for (tag, permissions, id) in entries {
         bytes.extend(tag.to_le_bytes());
@@ -121,7 +120,8 @@ mod tests {
 
     #[test]
     fn owners_are_written_as_the_kernel_reads_them() {
-        let uids = vec![Extent { inside: 0, outside: 1000, count: 1 }, Extent { inside: 1, outside: 100_000, count: 9 }];
+        let uids =
+            vec![Extent { inside: 0, outside: 1000, count: 1 }, Extent { inside: 1, outside: 100_000, count: 9 }];
         let text = Owners { gids: uids[..1].to_vec(), uids }.to_string();
         assert_eq!(text, "users\n0 1000 1\n1 100000 9\ngroups\n0 1000 1\n");
     }

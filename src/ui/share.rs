@@ -10,8 +10,11 @@ pub fn shown(name: &str) -> String {
 }
 
 /// podman does not look where images are shown.
-pub fn unread(directory: &str) -> String {
-    format!("podman's storage.conf does not name {directory} in additionalimagestores, so podman does not look there")
+pub fn unread(shared: &Shared) -> String {
+    let directory = plain(&shared.directory);
+    format!(
+        "podman does not look there: its storage.conf has no line `additionalimagestores = [\"{directory}\"]` below [storage.options]"
+    )
 }
 
 /// Each image, then how and why.
@@ -27,10 +30,7 @@ pub fn list(shared: &Shared) -> String {
     table
         .row("directory", &shared.directory)
         .row("podman", shared.podman.as_deref().unwrap_or("not installed"))
-        .row(
-            "configured",
-            if shared.configured { "yes".to_owned() } else { format!("no: {}", unread(&shared.directory)) },
-        )
+        .row("configured", if shared.configured { "yes".to_owned() } else { format!("no: {}", unread(shared)) })
         .row("users", &shared.users);
     for considered in &shared.considered {
         let verdict = if considered.chosen { "used: " } else { "" };

@@ -166,6 +166,6 @@ pub fn list(args: List) -> anyhow::Result<()> {
 
 fn warn_if_unread(shared: &Shared) {
     if !shared.configured {
-        eprintln!("warning: {}", ui::share::unread(&shared.directory));
+        eprintln!("warning: {}", ui::share::unread(shared));
     }
 }
