@@ -9,6 +9,7 @@ use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cfs_host::flow::share::{DIRECTORY, USERS};
 use fixture::apps::{app, base};
 use fixture::guest::Guest;
 use fixture::podman::Podman;
@@ -259,4 +260,53 @@ fn what_comes_later_reaches_a_podman_that_runs() {
     assert_eq!(shop.podman.images(), Vec::<String>::new());
     let permissions = fs::metadata(shop.directory().parent().unwrap()).unwrap().permissions();
     assert_eq!(permissions.mode() & 0o007, 0);
+}
+
+/// A directory that others may go through on their way.
+fn pass_through(path: &Path) {
+    for folder in
+        path.ancestors().filter(|folder| folder.starts_with(std::env::temp_dir()) && *folder != std::env::temp_dir())
+    {
+        let mode = fs::metadata(folder).unwrap().permissions().mode();
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode | 0o111)).unwrap();
+    }
+}
+
+#[test]
+fn a_start_of_the_host_shows_users_theirs_and_not_the_hosts_image() {
+    let Some(guest) = Guest::of_test("a_start_of_the_host_shows_users_theirs_and_not_the_hosts_image") else { return };
+    let lab = fixture::host::Lab::new();
+    let host = lab.host();
+    let own = Podman::new(lab.path("podman"), &[host.path(DIRECTORY)], "");
+    // In a process of its own: nobody else reads its environment.
+    std::env::set_var("CONTAINERS_STORAGE_CONF", own.conf());
+    let podman = Podman::of(&guest);
+    let (users, sysroot) = (host.path(USERS), host.root().join("sysroot").display().to_string());
+    let to = users.join(guest.uid.to_string());
+    let images = fixture::stores::Lab::new();
+    let reference = images.image("app", &app());
+    let mut pull = Command::new(env!("CARGO_BIN_EXE_cfs-host"));
+    pull.args(["image", "pull", "--quiet", "--share", "--user", guest.name, "--to"]).arg(&to);
+    run(pull.args(["--sysroot", &sysroot, &reference]));
+    pass_through(&users);
+    let tree = podman.tree(APP);
+    // A restart: the memory is empty.
+    for line in run(Command::new("findmnt").args(["-rn", "-o", "TARGET"]))
+        .lines()
+        .filter(|line| line.starts_with(&*to.to_string_lossy()))
+    {
+        run(Command::new("umount").arg("--lazy").arg(line));
+    }
+    fs::remove_dir_all(&users).unwrap();
+    assert_eq!(podman.images(), Vec::<String>::new(), "podman works before the unit has run");
+    host.ok(&["internals", "share"]);
+    assert_eq!(podman.images(), [format!("{APP} true")]);
+    assert_eq!(podman.tree(APP), tree);
+    // Settings that cannot be read stand in no other's way.
+    let settings = guest.home.join(".config/containers/storage.conf");
+    fs::remove_file(&settings).unwrap();
+    fs::write(&settings, "[storage").unwrap();
+    host.ok(&["internals", "share"]);
+    assert_eq!(own.images().len(), 1);
+    fs::remove_file(&settings).unwrap();
 }
