@@ -192,7 +192,7 @@ fn a_file_of_the_users_is_never_changed() {
 #[test]
 fn where_a_users_podman_would_show_something_else_it_is_refused() {
     let shop = shop_of!("where_a_users_podman_would_show_something_else_it_is_refused");
-    let reference = shop.lab.image("app", &[base()]);
+    let reference = shop.lab.image("app", &app());
     shop.ok(&["image", "pull", "--quiet", &reference]);
     let refused = |word: &str| {
         let words = shop.refused(&["image", "share", &reference]);
