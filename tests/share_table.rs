@@ -82,13 +82,17 @@ impl Bench {
     fn cfs_host(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cfs-host"));
         command.args(arguments).arg("--sysroot").arg(self.store()).env_remove("CFS_HOST_FAULT");
-        run(command.env("CONTAINERS_STORAGE_CONF", self.podman.conf()))
+        run(command
+            .env("CONTAINERS_STORAGE_CONF", self.podman.conf())
+            .env("CONTAINERS_STORAGE_ROOT", self.podman.graph()))
     }
 
     fn cfsctl(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(fixture::tool("cfsctl"));
         command.arg("--repo").arg(self.store()).arg("--insecure").args(arguments);
-        run(command.env("CONTAINERS_STORAGE_CONF", self.podman.conf()))
+        run(command
+            .env("CONTAINERS_STORAGE_CONF", self.podman.conf())
+            .env("CONTAINERS_STORAGE_ROOT", self.podman.graph()))
     }
 
     /// An image that lies elsewhere comes to both.
