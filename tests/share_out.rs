@@ -7,18 +7,15 @@ mod fixture;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cfs_host::store::Store;
-use cfs_host::sys::Sys;
 use fixture::apps::{app, base, odd};
 use fixture::podman::Podman;
 use fixture::registry::Registry;
 use fixture::shop::{Shop, APP};
-use fixture::stores::{pattern, Lab, Mounted};
+use fixture::stores::{pattern, Lots};
 use fixture::{cfsctl, run, Layer};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -278,16 +275,6 @@ fn an_image_whose_name_moved_on_stays_while_podman_builds_on_it() {
     shop.podman.ok(&["rmi", "derived"]);
     shop.ok(&["image", "share"]);
     assert_eq!(images(&shop).len(), 1);
-}
-
-/// Numbers that look like lots and are the same each time.
-struct Lots(u64);
-
-impl Lots {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) as usize % limit
-    }
 }
 
 /// One random act of either side.

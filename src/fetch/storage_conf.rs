@@ -197,24 +197,26 @@ mod tests {
         assert_eq!(config.storage.options.additionalimagestores, [PathBuf::from("/a")]);
     }
 
-    const ALICE: Home<'_> = Home { path: Path::new("/home/alice"), name: "alice", uid: 7 };
+    fn alice() -> Home<'static> {
+        Home { path: Path::new("/home/alice"), name: "alice", uid: 7 }
+    }
 
     #[test]
     fn a_users_storage_is_where_its_own_file_says_or_below_the_home() {
         let root = |own: Option<&str>, system: Option<&str>| {
-            Stores::of_user(own, system, &ALICE).unwrap().stores.own.display().to_string()
+            Stores::of_user(own, system, &alice()).unwrap().stores.own.display().to_string()
         };
         let system = Some("[storage]\ngraphroot = \"/var/g\"\nrootless_storage_path = \"/srv/$USER-$UID\"\n");
         assert_eq!(root(None, None), "/home/alice/.local/share/containers/storage");
         assert_eq!(root(None, system), "/srv/alice-7");
         assert_eq!(root(Some("[storage]\ndriver = \"overlay\"\n"), system), "/srv/alice-7");
         assert_eq!(root(Some("[storage]\ngraphroot = \"$HOME/g\"\n"), system), "/home/alice/g");
-        assert!(Stores::of_user(Some("[storage"), None, &ALICE).is_err());
+        assert!(Stores::of_user(Some("[storage"), None, &alice()).is_err());
     }
 
     #[test]
     fn what_stands_in_the_way_of_a_users_store_is_seen() {
-        let of = |own: &str| Stores::of_user(Some(own), None, &ALICE).unwrap();
+        let of = |own: &str| Stores::of_user(Some(own), None, &alice()).unwrap();
         let plain = of("[storage.options]\nadditionalimagestores = [\"/run/$UID\"]\n");
         assert_eq!((plain.other_driver, plain.mount_program), (None, None));
         assert_eq!(plain.stores.additional, [PathBuf::from("/run/7")]);

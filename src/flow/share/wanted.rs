@@ -231,7 +231,8 @@ mod tests {
     fn nothing_is_dropped_while_nobody_knows_what_podman_has() {
         let known = known(&[("old", &["o"])]);
         let wish = Wish { kept: vec!["m-old".to_owned()], ..Wish::default() };
-        let own = Own { is_unknown: true, ..Own::default() };
+        let mut own = Own::default();
+        own.is_unknown = true;
         assert_eq!(wish.decide(&known, &own).unwrap().images.len(), 1);
         assert_eq!(wish.decide(&known, &Own::default()).unwrap().dropped, ["m-old"]);
     }
