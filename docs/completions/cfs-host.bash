@@ -1400,13 +1400,17 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__pull)
-            opts="-q -h --share --name --to --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
+            opts="-q -h --share --name --user --to --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1468,13 +1472,17 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__share)
-            opts="-h --name --to --sysroot --json --help"
+            opts="-h --name --user --to --sysroot --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1494,12 +1502,16 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__shared)
-            opts="-h --to --sysroot --json --help"
+            opts="-h --user --to --sysroot --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1516,12 +1528,16 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__unshare)
-            opts="-h --to --sysroot --json --help"
+            opts="-h --user --to --sysroot --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::flow::import::{images_of, manifest_of, manifest_stream, TAGS};
 use crate::flow::prune::deployments;
+use crate::flow::share::{folder_of, users};
 use crate::model::image::Listed;
 use crate::model::Digest;
 use crate::share::published;
@@ -18,9 +19,12 @@ pub fn list(store: &Store, sysroot: &Path) -> anyhow::Result<Vec<Listed>> {
             entry(&mut found, digest).references.push(tag.text);
         }
     }
-    for tag in store.tags(published::ASKED)? {
-        if let Some(digest) = published::manifest_of(&tag.stream) {
-            entry(&mut found, digest).published.push(tag.text);
+    let of_users = users(store)?.into_iter().map(|user| (folder_of(&user), format!(" ({user})")));
+    for (folder, whose) in std::iter::once((published::ASKED.to_owned(), String::new())).chain(of_users) {
+        for tag in store.tags(&folder)? {
+            if let Some(digest) = published::manifest_of(&tag.stream) {
+                entry(&mut found, digest).published.push(tag.text + &whose);
+            }
         }
     }
     for (id, directory) in deployments(sysroot)? {

@@ -91,8 +91,10 @@ impl Wish {
             .kept
             .iter()
             .filter(|manifest| !because.contains_key(*manifest))
-            // Of a broken one nobody knows whether it is needed.
-            .partition(|manifest| known.broken.contains_key(*manifest) || !provide(manifest).is_empty());
+            // Of a broken one nobody knows whether it is needed, and of any while podman's storage is not there.
+            .partition(|manifest| {
+                own.is_unknown || known.broken.contains_key(*manifest) || !provide(manifest).is_empty()
+            });
         for (name, manifest) in self.asked.iter().filter(|(name, _)| self.leaving.contains(name)) {
             let users = provide(manifest);
             if !users.is_empty() {
@@ -223,6 +225,16 @@ mod tests {
         let wish = Wish { asked, kept: vec!["m-bad".to_owned()], ..Wish::default() };
         let wanted = wish.decide(&known, &Own::default()).unwrap();
         assert_eq!((wanted.images.len(), wanted.dropped.len(), wanted.broken.len()), (1, 0, 1));
+    }
+
+    #[test]
+    fn nothing_is_dropped_while_nobody_knows_what_podman_has() {
+        let known = known(&[("old", &["o"])]);
+        let wish = Wish { kept: vec!["m-old".to_owned()], ..Wish::default() };
+        let mut own = Own::default();
+        own.is_unknown = true;
+        assert_eq!(wish.decide(&known, &own).unwrap().images.len(), 1);
+        assert_eq!(wish.decide(&known, &Own::default()).unwrap().dropped, ["m-old"]);
     }
 
     #[test]
