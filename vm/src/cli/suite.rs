@@ -93,6 +93,9 @@ impl Suite {
     pub fn run_days(&self, days: &[&'static Day], bench: &Bench) -> Result<()> {
         let chosen = self.choose(days)?;
         let (passed, failed) = self.side_by_side(&chosen, |day, show| day.go(bench, &mut |seen| show(seen.into())));
+        if !self.json {
+            println!("sharing cases: {} held: {passed}", passed + failed);
+        }
         self.count(passed, failed)
     }
 

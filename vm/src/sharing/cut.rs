@@ -2,8 +2,9 @@
 
 use std::fs::OpenOptions;
 
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
 
+use super::visit::LOG;
 use super::{Act, Day, Visit};
 use crate::random::Random;
 use crate::writelog::{self, Log, Survivors};
@@ -12,6 +13,7 @@ use crate::writelog::{self, Log, Survivors};
 pub(super) const DAY: Day = Day {
     name: "cut",
     about: "the power goes while an image is being shared",
+    logged: true,
     acts: &[
         Act {
             name: "cut-some",
@@ -33,35 +35,49 @@ pub(super) const DAY: Day = Day {
 
 const APP: &str = "localhost/app:v1";
 
-/// Shares the image with every write logged, takes the disk as it was in the middle, and boots it.
-fn cut(visit: &mut Visit, survivors: Survivors) -> Result<String> {
-    let before = visit.dir.path().join("before.img");
-    let log = visit.dir.path().join("log");
-    if !before.exists() {
-        visit.check("cfs-host image pull --quiet oci:/run/media/app:v1")?;
-    } else {
-        visit.check(&format!("cfs-host image unshare {APP} && cfs-host prune"))?;
-    }
-    visit.shut_down()?;
-    let start = visit.disk.copy_to(&before)?;
-    std::fs::write(&log, b"")?;
-    visit.machine.write_log = Some(log.clone());
-    visit.power_on()?;
+/// What was recorded, for all cuts of the day: the machine's first boot is logged, and `image share` in it.
+#[derive(Clone, Copy)]
+pub(super) struct Recorded {
+    /// How many requests had been made before it.
+    from: usize,
+    /// And after it.
+    to: usize,
+}
+
+fn record(visit: &mut Visit) -> Result<Recorded> {
+    visit.check("cfs-host image pull --quiet oci:/run/media/app:v1 && sync")?;
+    let log = visit.machine.write_log.clone().context("this day is not recorded")?;
     let from = writelog::position(&log)?;
     visit.check("cfs-host image share oci:/run/media/app:v1")?;
     let to = writelog::position(&log)?;
     ensure!(to > from, "image share wrote nothing to the disk");
     visit.power_off()?;
-    visit.machine.write_log = None;
-    let at = from + 1 + Random::new(std::process::id().into()).below(to - from);
-    let file = OpenOptions::new().read(true).write(true).open(start.copy_to(visit.disk.path())?.path())?;
-    let lost = Log::open(&log)?.cut(&file, at, survivors)?.lost;
-    visit.power_on()?;
-    let said = format!("request {} of {}, {} kB lost", at - from, to - from, lost >> 10);
-    came_up(visit, said)
+    Ok(Recorded { from, to })
 }
 
-fn came_up(visit: &mut Visit, said: String) -> Result<String> {
+/// Makes the disk as a cut in the middle of `image share` left it, and boots it.
+fn cut(visit: &mut Visit, survivors: Survivors) -> Result<String> {
+    let Recorded { from, to } = match visit.recorded {
+        Some(recorded) => {
+            visit.power_off()?;
+            recorded
+        }
+        None => {
+            let recorded = record(visit)?;
+            *visit.recorded.insert(recorded)
+        }
+    };
+    let log = Log::open(&visit.dir.path().join(LOG))?;
+    visit.machine.write_log = None;
+    let at = from + 1 + Random::new(u64::from(std::process::id()) + to as u64).below(to - from);
+    let disk = visit.before.copy_to(visit.disk.path())?;
+    let file = OpenOptions::new().read(true).write(true).open(disk.path())?;
+    let lost = log.cut(&file, at, survivors)?.lost;
+    visit.power_on()?;
+    came_up(visit, &format!("request {} of {}, {} kB lost", at - from, to - from, lost >> 10))
+}
+
+fn came_up(visit: &mut Visit, said: &str) -> Result<String> {
     let images = visit.images()?;
     let shown = images.contains(&format!("{APP} true"));
     if shown {

@@ -27,7 +27,7 @@ impl Media {
     /// Made once for each image.
     pub fn get() -> Result<Self> {
         let id = command::text(&mut cmd!("podman", "image", "inspect", "--format", "{{.Id}}", IMAGE))
-            .with_context(|| format!("there is no image {IMAGE}: run ci/images target/release/cfs-host"))?;
+            .with_context(|| format!("there is no image {IMAGE}: run ci/images target/release/cfs-host sharing"))?;
         let made = cache::artifact("media-sharing", &[Input::Text(&id), Input::Text(TREE)], make)?;
         let tree = fs::read_to_string(made.join("tree")).context("cannot read what the image holds")?;
         Ok(Self { image: made.join("media.img"), tree: tree.trim().to_owned() })

@@ -28,6 +28,8 @@ pub struct Day {
     pub name: &'static str,
     /// What it is about.
     pub about: &'static str,
+    /// Whether every write of the first boot is logged.
+    pub logged: bool,
     /// What is shown on it.
     pub acts: &'static [Act],
 }
@@ -71,9 +73,9 @@ impl Case for Day {
 impl Day {
     /// Goes through it, and tells of each act. One that fails does not stop those after it; a machine that does not start fails all.
     pub fn go(&'static self, bench: &Bench, tell: &mut dyn FnMut(Seen)) {
-        let begin = Instant::now();
-        let mut visit = Visit::new(bench).map_err(|error| format!("the machine could not be made: {error:#}"));
-        let mut since = begin;
+        let mut since = Instant::now();
+        let mut visit =
+            Visit::new(bench, self.logged).map_err(|error| format!("the machine could not be made: {error:#}"));
         for act in self.acts {
             let result = match &mut visit {
                 Ok(visit) => visit.show(act.go),

@@ -9,6 +9,7 @@ use super::{Act, Day, Visit};
 pub(super) const DAY: Day = Day {
     name: "tampered",
     about: "the owner of the disk changes what containers read",
+    logged: false,
     acts: &[
         Act {
             name: "changed-byte",

@@ -5,25 +5,33 @@ use std::ops::{Deref, DerefMut};
 use anyhow::{ensure, Context, Result};
 use tempfile::TempDir;
 
+use super::cut::Recorded;
 use super::media::Media;
 use super::HOST;
 use crate::bench::Bench;
 use crate::case::Shown;
+use crate::command;
 use crate::disk::Disk;
 use crate::firmware;
 use crate::inside;
 use crate::powered::{Hung, Powered};
 use crate::verdict::Verdict;
 
+/// The write log of a day that is logged.
+pub(super) const LOG: &str = "log";
 /// Waits until all that a boot starts has been started, and nothing of it has failed.
 const SETTLED: &str =
     "systemctl is-system-running --wait || { systemctl --failed --no-legend; systemctl list-jobs --no-legend; false; }";
 
 /// A host with podman.
 pub struct Visit {
+    /// Its disk as the day began; not to be written.
+    pub before: Disk,
     /// Its disk.
     pub disk: Disk,
-    /// The second one.
+    /// What was recorded on a day that is logged.
+    pub(super) recorded: Option<Recorded>,
+    /// What is on the second one.
     pub media: Media,
     power: Powered,
     /// It hung since this was last asked for.
@@ -34,17 +42,26 @@ pub struct Visit {
 
 impl Visit {
     /// A machine that booted before: fs-verity is on for all objects of its host image.
-    pub fn new(bench: &Bench) -> Result<Self> {
+    pub fn new(bench: &Bench, logged: bool) -> Result<Self> {
         let host = bench.host(&HOST)?;
         let dir = tempfile::Builder::new().prefix("cfs-vm-").tempdir().context("cannot make a working directory")?;
-        let disk = bench.booted(&host)?.copy_to(&dir.path().join("disk.img"))?;
+        let before = bench.booted(&host)?;
+        let disk = before.copy_to(&dir.path().join("disk.img"))?;
         let vars = dir.path().join("vars.fd");
         std::fs::copy(firmware::enrolled(&host.sealed.keys)?, &vars).context("cannot copy the variables")?;
         let media = Media::get()?;
         let mut power = Powered::new(&disk, &vars);
         power.machine.memory = 2048;
-        power.machine.disks.push(media.image.clone());
-        let mut visit = Self { disk, media, power, hung: false, dir };
+        // A copy of its own, since QEMU locks what it opens.
+        let second = dir.path().join("media.img");
+        command::copy_sparse(&media.image, &second)?;
+        power.machine.disks.push(second);
+        if logged {
+            let log = dir.path().join(LOG);
+            std::fs::write(&log, b"").context("cannot make the write log")?;
+            power.machine.write_log = Some(log);
+        }
+        let mut visit = Self { before, disk, recorded: None, media, power, hung: false, dir };
         visit.power_on()?;
         Ok(visit)
     }
@@ -67,12 +84,15 @@ impl Visit {
         self.come_up()
     }
 
-    /// A machine that hangs in silence is started once more.
+    /// A machine that hangs in silence is started once more; one whose writes are logged, from the disk before the log.
     fn come_up(&mut self) -> Result<()> {
         let verdict = match self.verdict() {
             Err(error) if error.downcast_ref::<Hung>().is_some() => {
                 self.hung = true;
                 self.power_off()?;
+                if self.machine.write_log.is_some() {
+                    self.before.copy_to(self.disk.path())?;
+                }
                 self.switch_on()?;
                 self.verdict()
             }
