@@ -39,7 +39,7 @@ fn changed_byte(visit: &mut Visit) -> Result<String> {
     let before = visit.container(APP, &format!("head -c 480000 {LARGE} | sha256sum"))?;
     ensure!(before.starts_with(&sha256(&content[..480_000])), "what lies before the changed byte reads {before}");
     let said = visit.refused(&format!("podman run --rm --network=none {APP} cat {LARGE} >/var/tmp/read"))?;
-    ensure!(said.contains("I/O error"), "{said}");
+    ensure!(said.contains("Input/output error"), "{said}");
     let read: usize = visit.check("stat -c %s /var/tmp/read")?.parse()?;
     let got = visit.check("sha256sum </var/tmp/read")?;
     ensure!(read <= 500_000 - 500_000 % 4096, "{read} bytes were read, the changed one among them");
@@ -66,7 +66,7 @@ fn other_object(visit: &mut Visit) -> Result<String> {
     visit.power_on()?;
     let said = visit.refused(&format!("podman run --rm --network=none {APP} cat {LARGE} >/var/tmp/read"))?;
     let read = visit.check("stat -c %s /var/tmp/read")?;
-    ensure!(said.contains("I/O error") && read == "0", "{read} bytes were read: {said}");
+    ensure!(said.contains("Input/output error") && read == "0", "{read} bytes were read: {said}");
     let other = visit.container(APP, "tail -n 1 /usr/share/app/file-7")?;
     ensure!(other == "3007", "a file that nobody touched reads {other}");
     Ok(format!("{}; files that nobody touched read as ever", said.lines().last().unwrap_or_default()))
