@@ -8,8 +8,9 @@
 //! - [`handmade`] makes a bootable disk without `cfs-host`: the harness is tested with it.
 //! - [`script`] takes one machine through several boots, a line a step: the demo.
 //! - [`registry`] serves images to guests; [`writelog`] makes the disk that a power cut leaves behind, with [`random`] chance.
-//! - [`bench`] makes hosts with `cfs-host`, [`scenarios`] attacks them, [`roads`] sends them through updates;
-//!   [`case`] is what the two have in common, [`inside`] what both ask a machine that runs.
+//! - [`bench`] makes hosts with `cfs-host`, [`scenarios`] attacks them, [`roads`] sends them through updates, [`sharing`]
+//!   lets them share images with podman; [`case`] is what these have in common, [`powered`] a machine through several boots,
+//!   [`inside`] what all ask a machine that runs.
 //!
 //! Evidence comes from inside the machine: a boot counts when the agent answers a nonce, never because time passed.
 
@@ -23,12 +24,14 @@ pub mod firmware;
 pub mod handmade;
 pub mod inside;
 pub mod machine;
+pub mod powered;
 pub mod random;
 pub mod registry;
 pub mod roads;
 pub mod run;
 pub mod scenarios;
 pub mod script;
+pub mod sharing;
 pub mod slot;
 pub mod verdict;
 pub mod writelog;

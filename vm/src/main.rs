@@ -21,6 +21,7 @@ enum Verb {
     Tamper(cli::tamper::Args),
     Scenario(cli::scenario::Args),
     Road(cli::road::Args),
+    Share(cli::share::Args),
     Play(cli::play::Args),
 }
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Verb::Tamper(args) => cli::tamper::run(&args),
         Verb::Scenario(args) => cli::scenario::run(&args),
         Verb::Road(args) => cli::road::run(&args),
+        Verb::Share(args) => cli::share::run(&args),
         Verb::Play(args) => cli::play::run(&args),
     };
     match result {

@@ -5,5 +5,6 @@ pub mod firmware;
 pub mod play;
 pub mod road;
 pub mod scenario;
+pub mod share;
 mod suite;
 pub mod tamper;

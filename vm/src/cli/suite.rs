@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{ensure, Context, Result};
 use cfs_vm::bench::Bench;
 use cfs_vm::case::{Case, Shown};
+use cfs_vm::sharing::{Day, Seen};
 use cfs_vm::slot;
 use serde::Serialize;
 
@@ -45,6 +46,15 @@ pub struct Row {
 }
 
 impl Row {
+    fn new(name: &str, title: String, seconds: f64, result: Result<Shown>) -> Self {
+        let (ok, detail) = match result {
+            Ok(shown) if shown.retried => (true, format!("{} (second try: the first machine hung)", shown.line)),
+            Ok(shown) => (true, shown.line),
+            Err(error) => (false, format!("{error:#}")),
+        };
+        Self { name: name.to_owned(), title, ok, seconds, detail }
+    }
+
     /// A control run; one that failed has failed its cases already, so it is shown and not counted.
     pub fn control(name: &str, title: &str, held: &Result<(), String>, seen: &str) -> Self {
         let detail = held.as_ref().err().map_or(seen, String::as_str).to_owned();
@@ -74,25 +84,47 @@ impl Suite {
         controls: impl FnOnce() -> Vec<Row>,
     ) -> Result<()> {
         let chosen = self.choose(cases)?;
-        let (next, failed, printing) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(()));
+        let (passed, failed) = self.side_by_side(&chosen, |case, show| show(one(*case, &run)));
+        controls().iter().for_each(|row| self.print(row));
+        self.count(passed, failed)
+    }
+
+    /// Runs those that were asked for, each of which shows as many things as it likes; fails if any did not hold.
+    pub fn run_days(&self, days: &[&'static Day], bench: &Bench) -> Result<()> {
+        let chosen = self.choose(days)?;
+        let (passed, failed) = self.side_by_side(&chosen, |day, show| day.go(bench, &mut |seen| show(seen.into())));
+        if !self.json {
+            println!("sharing cases: {} held: {passed}", passed + failed);
+        }
+        self.count(passed, failed)
+    }
+
+    /// As many as there are slots; a line for each row that they show. How many held, and how many did not.
+    fn side_by_side<C: Sync>(&self, chosen: &[C], go: impl Fn(&C, &mut dyn FnMut(Row)) + Sync) -> (usize, usize) {
+        let (next, counts) = (AtomicUsize::new(0), Mutex::new((0, 0)));
+        let show = |row: Row| {
+            // Whoever panicked while it printed has said so.
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            *if row.ok { &mut counts.0 } else { &mut counts.1 } += 1;
+            self.print(&row);
+        };
         std::thread::scope(|scope| {
             for _ in 0..slot::count() {
                 scope.spawn(|| {
                     while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let row = one(*case, &run);
-                        failed.fetch_add(usize::from(!row.ok), Ordering::Relaxed);
-                        let _guard = printing.lock();
-                        self.print(&row);
+                        go(case, &mut |row| show(row));
                     }
                 });
             }
         });
-        controls().iter().for_each(|row| self.print(row));
-        let failed = failed.into_inner();
+        counts.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, passed: usize, failed: usize) -> Result<()> {
         if !self.json {
-            println!("{} passed, {failed} failed", chosen.len() - failed);
+            println!("{passed} passed, {failed} failed");
         }
-        ensure!(failed == 0, "{failed} of {} did not hold", chosen.len());
+        ensure!(failed == 0, "{failed} of {} did not hold", passed + failed);
         Ok(())
     }
 
@@ -117,11 +149,12 @@ impl Suite {
 
 fn one<C: Case>(case: &C, run: &impl Fn(&C) -> Result<Shown>) -> Row {
     let begin = Instant::now();
-    let (ok, detail) = match run(case) {
-        Ok(shown) if shown.retried => (true, format!("{} (second try: the first machine hung)", shown.line)),
-        Ok(shown) => (true, shown.line),
-        Err(error) => (false, format!("{error:#}")),
-    };
-    let seconds = begin.elapsed().as_secs_f64();
-    Row { name: case.name().to_owned(), title: case.title(), ok, seconds, detail }
+    let result = run(case);
+    Row::new(case.name(), case.title(), begin.elapsed().as_secs_f64(), result)
+}
+
+impl From<Seen> for Row {
+    fn from(Seen { act, seconds, result }: Seen) -> Self {
+        Self::new(act.name, act.promise.to_owned(), seconds, result)
+    }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::bench::{Bench, Recipe, UPDATING};
 use crate::case::{Case, Once, Shown};
+use crate::powered::Hung;
 use crate::random::Random;
 use crate::registry::Registry;
 
@@ -19,7 +20,6 @@ mod follow;
 mod recording;
 mod trip;
 
-use trip::Hung;
 pub use trip::Trip;
 
 /// One road.

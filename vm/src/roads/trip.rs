@@ -3,36 +3,19 @@
 //! What the units of cfs-host do on a real host is done here by the image's init (`settle`), by its `systemctl` (`finalize`,
 //! then the restart) and by [`Trip::come_up`] (`health`, `promote`).
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Ground, UPDATING};
-use crate::agent::Answer;
 use crate::disk::Disk;
 use crate::firmware;
 use crate::inside;
-use crate::machine::Machine;
-use crate::run::Running;
-use crate::verdict::{self, Verdict};
-
-/// The longest that a verb may take in an emulated machine.
-const LIMIT: Duration = Duration::from_secs(240);
-
-/// The machine was silent for too long.
-#[derive(Debug)]
-pub(super) struct Hung(String);
-
-impl std::fmt::Display for Hung {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "the machine hung; the console's end:\n{}", self.0)
-    }
-}
-
-impl std::error::Error for Hung {}
+use crate::powered::Powered;
+use crate::verdict::Verdict;
 
 /// The machine of one road. It follows a name of its own in the registry.
 pub struct Trip<'a> {
@@ -40,10 +23,8 @@ pub struct Trip<'a> {
     pub ground: &'a Ground<'a>,
     /// Its disk.
     pub disk: Disk,
-    /// The machine as it starts next.
-    pub machine: Machine,
+    power: Powered,
     name: String,
-    running: Option<Running>,
     /// For further files; gone when the trip ends.
     pub dir: TempDir,
 }
@@ -65,17 +46,14 @@ impl<'a> Trip<'a> {
     pub(super) fn with(ground: &'a Ground<'a>, name: String, disk: Disk, vars: &Path, dir: TempDir) -> Result<Self> {
         let own = dir.path().join("vars.fd");
         std::fs::copy(vars, &own).with_context(|| format!("cannot copy {}", vars.display()))?;
-        let mut machine = Machine::new(disk.path(), &own);
-        (machine.persistent, machine.restarts, machine.network) = (true, true, true);
-        Ok(Self { ground, disk, machine, name, running: None, dir })
+        let mut power = Powered::new(&disk, &own);
+        power.machine.network = true;
+        Ok(Self { ground, disk, power, name, dir })
     }
 
     /// Goes on by these steps; if they fail, the end of the console is told too.
     pub(super) fn go(&mut self, steps: impl FnOnce(&mut Self) -> Result<String>) -> Result<String> {
-        steps(self).map_err(|error| match self.running.as_ref().map(Running::console) {
-            Some(Ok(console)) => error.context(format!("the console's end:\n{}\nfailed", verdict::tail(&console))),
-            _ => error,
-        })
+        steps(self).map_err(|error| self.explained(error))
     }
 
     /// The name in the registry that this machine follows.
@@ -94,34 +72,6 @@ impl<'a> Trip<'a> {
     pub fn power_on(&mut self, version: &str) -> Result<()> {
         self.switch_on()?;
         self.arrive(version)
-    }
-
-    /// Power on, without waiting for anything.
-    pub fn switch_on(&mut self) -> Result<()> {
-        self.running = Some(self.machine.start()?);
-        Ok(())
-    }
-
-    /// The power goes. What the guest wrote is kept.
-    pub fn power_off(&mut self) -> Result<()> {
-        self.running.take().context("the machine is off")?.cut_power().map(drop)
-    }
-
-    /// Lets the console come to a line with this text.
-    pub fn watch_for(&mut self, text: &str) -> Result<()> {
-        let found = self.running()?.wait_for(text, Duration::from_secs(120))?;
-        if !found {
-            return Err(Hung(format!("{text:?} did not come")).into());
-        }
-        Ok(())
-    }
-
-    /// How the boot that is under way ends.
-    pub fn verdict(&mut self) -> Result<Verdict> {
-        match self.running()?.wait()? {
-            Verdict::Hung { tail } => Err(Hung(tail).into()),
-            other => Ok(other),
-        }
     }
 
     /// The boot that is under way ends with this version running, verified.
@@ -167,25 +117,6 @@ impl<'a> Trip<'a> {
 
     // --- questions ---
 
-    /// Runs a command inside.
-    pub fn run(&mut self, command: &str) -> Result<Answer> {
-        self.running()?.agent().run(command, LIMIT)
-    }
-
-    /// Runs a command inside that has to succeed.
-    pub fn check(&mut self, command: &str) -> Result<String> {
-        let answer = self.run(command)?;
-        ensure!(answer.code == 0, "{command:?} failed in the machine ({}): {}", answer.code, answer.output.trim());
-        Ok(answer.output.trim_end_matches('\n').to_owned())
-    }
-
-    /// Runs a verb of `cfs-host` inside that prints JSON.
-    pub fn ask(&mut self, verb: &str) -> Result<Value> {
-        // Progress and messages go to standard error.
-        let text = self.check(&format!("cfs-host {verb} --json 2>/tmp/stderr || {{ cat /tmp/stderr; exit 1; }}"))?;
-        serde_json::from_str(&text).with_context(|| format!("{verb:?} gave no JSON: {text}"))
-    }
-
     /// `upgrade` with these further arguments; what came of it.
     pub fn upgrade(&mut self, further: &str) -> Result<String> {
         let done = self.ask(&format!("upgrade --insecure-transport {further}"))?;
@@ -199,9 +130,20 @@ impl<'a> Trip<'a> {
         ensure!(outcome == "staged", "{version} was not staged but {outcome}");
         Ok(())
     }
+}
 
-    fn running(&mut self) -> Result<&mut Running> {
-        self.running.as_mut().context("the machine is off")
+/// A trip is asked, and switched on and off, as any machine is.
+impl Deref for Trip<'_> {
+    type Target = Powered;
+
+    fn deref(&self) -> &Powered {
+        &self.power
+    }
+}
+
+impl DerefMut for Trip<'_> {
+    fn deref_mut(&mut self) -> &mut Powered {
+        &mut self.power
     }
 }
 
