@@ -12,9 +12,13 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use cfs_host::deploy::origin::Origin;
+use cfs_host::flow::import::stored_pieces;
 use cfs_host::model::DeploymentId;
-use fixture::host::{Frozen, Lab, TestHost};
-use fixture::{base, cfsctl};
+use cfs_host::share::published;
+use cfs_host::store::Store;
+use fixture::host::{binding, Frozen, Lab, TestHost};
+use fixture::{base, cfsctl, layout, Layer, Pack};
 
 const ABORTED: i32 = 6;
 /// ENOSPC and EIO.
@@ -100,10 +104,24 @@ impl Verb<'_> {
     }
 
     fn check(&self, host: &TestHost, at: &str) {
+        bound_images_are_whole(host, at);
         let booted = host.boot().unwrap_or_else(|why| panic!("{at}: nothing boots: {why}"));
         let version = host.version(&booted);
         assert!(self.may_boot.contains(&version.as_str()), "{at}: {version} boots");
         cfsctl(&host.path("sysroot/composefs"), &["fsck"]);
+    }
+}
+
+/// Whatever a deployment's record binds is in the store, with what podman reads of it.
+fn bound_images_are_whole(host: &TestHost, at: &str) {
+    let store = Store::open(&host.path("sysroot/composefs")).unwrap();
+    for id in names(host, "sysroot/cfs/deploy").into_iter().filter(|name| !name.starts_with(".tmp")) {
+        let origin = Origin::read(&host.path("sysroot/cfs/deploy").join(&id).join("origin.json")).unwrap();
+        for bound in origin.bound_images {
+            let pieces = stored_pieces(&store, &bound.manifest_digest).unwrap_or_else(|why| panic!("{at}: {why:#}"));
+            let layers: Vec<_> = pieces.layers.iter().map(|(id, stream, _)| (*id, *stream)).collect();
+            published::parts(&store, &layers).unwrap_or_else(|why| panic!("{at}: {why}"));
+        }
     }
 }
 
@@ -215,5 +233,31 @@ fn whatever_step_of_an_update_is_the_last_one_a_good_deployment_boots() {
         verb("pin", &["pin"], host.freeze(), both, &pin),
     ];
     let points: usize = verbs.iter().map(Verb::hold).sum();
+    println!("crash points: {points} held: {points}");
+}
+
+#[test]
+fn whatever_step_of_a_switch_to_an_image_that_binds_others_is_the_last_one_a_good_deployment_boots() {
+    let lab = Lab::new();
+    let app = |text: &[u8]| Layer::new().dir("srv").file("srv/app", &text.repeat(2000)).finish();
+    layout(&lab.path("one"), &[app(b"base"), app(b"one")], Pack::Gzip);
+    layout(&lab.path("two"), &[app(b"base"), app(b"two")], Pack::Gzip);
+    let image = |name: &str| format!("oci:{}:v1", lab.path(name).display());
+    lab.publish("v2", "Example OS 2", binding(base(), &[("a.image", &image("one")), ("b.container", &image("two"))]));
+    let update = |host: &TestHost| {
+        to_v2(&lab, host);
+        only(host, &["v1", "v2"]);
+        let kept = names(host, "sysroot/composefs/streams");
+        let bound = kept.iter().filter(|name| name.starts_with("cfs-share-sha256:")).count();
+        assert_eq!(bound, 2, "{kept:?}");
+    };
+    let verb = Verb {
+        name: "switch to what binds others",
+        arguments: words(&["switch", &lab.reference("v2")]),
+        before: lab.host().freeze(),
+        may_boot: &["v1", "v2"],
+        finish: &update,
+    };
+    let points = verb.hold();
     println!("crash points: {points} held: {points}");
 }

@@ -372,7 +372,7 @@ fn where_verity_is_required_an_object_without_it_cannot_be_read() {
     let image = fs::File::open(lab.repository("plain").join("images").join(name)).unwrap();
     let objects = lab.repository("plain").join("objects");
     let _mounted = Mounted(at.clone());
-    let what = Composefs { image: &image, name, objects: &objects, verity: Verity::Required };
+    let what = Composefs { image: &image, name, objects: &objects, verity: Verity::Required, owners: None };
     Sys::real().mount_composefs(&what, &at).unwrap();
     assert_eq!(fs::read(at.join("etc/name")).unwrap(), b"one", "a small file is part of the image");
     assert!(fs::read(at.join("usr/bin/tool")).is_err());

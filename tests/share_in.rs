@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use fixture::apps::usual;
 use fixture::podman_root::Podman;
+use fixture::run;
 use fixture::stores::{Lab, Mounted};
-use fixture::{base, run, Layer};
 use serde_json::Value;
 
 /// Name, what makes it, and the field of the objects that are shared there.
@@ -27,57 +28,18 @@ const SMALL: usize = 1500;
 const LARGE: usize = 90;
 const IMAGE: &str = "localhost/host:v1";
 
-/// Bytes that no file system packs, others for each seed.
-fn noise(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let word = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(word).flatten().take(size).collect()
-}
-
-/// A host image of the usual shape: most files are small, most bytes in large ones (kernel, initrd, libraries, firmware).
+/// What podman builds the image of, and one on it.
 fn context(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
-    let mut lower = base().dir("bin").dir("usr/share").dir("usr/lib/firmware");
-    for at in 0..SMALL {
-        lower = lower.file(&format!("usr/share/f{at}"), &noise(100 + at * 23, at as u64));
-    }
-    let mut upper = Layer::new().dir("usr").dir("usr/lib").dir("usr/lib/firmware");
-    for at in 0..LARGE {
-        upper = upper.file(&format!("usr/lib/firmware/f{at}"), &noise(5_000_000 + at, 5000 + at as u64));
-    }
-    let busybox = fs::read("/bin/busybox").unwrap();
-    let mode = |mode: u32, owner: u64| {
-        move |header: &mut tar::Header| {
-            header.set_mode(mode);
-            header.set_uid(owner);
-        }
-    };
-    let regular = tar::EntryType::Regular;
-    let lower = lower
-        .with("bin/busybox", mode(0o755, 0), regular, &busybox)
-        .with("usr/bin/setuid", mode(0o4755, 0), regular, &noise(9000, 1))
-        .with("usr/bin/anybody", mode(0o666, 0), regular, &noise(9000, 2))
-        .with("usr/bin/somebody", mode(0o644, 33), regular, &noise(9000, 3));
-    fs::write(folder.join("lower.tar"), lower.finish()).unwrap();
-    fs::write(folder.join("upper.tar"), upper.finish()).unwrap();
+    let [lower, upper] = usual(SMALL, LARGE);
+    fs::write(folder.join("lower.tar"), lower).unwrap();
+    fs::write(folder.join("upper.tar"), upper).unwrap();
     fs::write(folder.join("Containerfile"), "FROM scratch\nADD lower.tar /\nADD upper.tar /\n").unwrap();
     let derived = format!(
         "FROM {IMAGE}\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"{}\"]\n",
         "busybox chmod 600 /usr/lib/firmware/f1; busybox mv /usr/share /usr/moved; echo more >>/usr/bin/setuid"
     );
     fs::write(folder.join("derived"), derived.replace("busybox ", "/bin/busybox ")).unwrap();
-}
-
-/// Bytes in use, once all is where it will stay.
-fn used(disk: &Mounted) -> u64 {
-    run(Command::new("sync").arg("-f").arg(&disk.0));
-    let stat = rustix::fs::statvfs(&disk.0).unwrap();
-    (stat.f_blocks - stat.f_bfree) * stat.f_frsize
 }
 
 /// All that podman may miss of its files, and would call damage.
@@ -127,10 +89,10 @@ impl Bench<'_> {
 
     /// Pulls into a new store; what it told, the bytes it took of the disk, and the time.
     fn pull(&self, store: &str, reference: &str) -> (Value, u64, f64) {
-        let (before, begun) = (used(&self.disk), Instant::now());
+        let (before, begun) = (self.disk.used(), Instant::now());
         let pulled = self.lab.json(&self.store(store), &["image", "pull", reference]);
         let took = begun.elapsed().as_secs_f64();
-        (pulled, used(&self.disk).saturating_sub(before), took)
+        (pulled, self.disk.used().saturating_sub(before), took)
     }
 }
 

@@ -7,131 +7,18 @@ mod fixture;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cfs_host::store::Store;
-use cfs_host::sys::Sys;
+use fixture::apps::{app, base, odd};
 use fixture::podman::Podman;
 use fixture::registry::Registry;
-use fixture::stores::{pattern, Lab, Mounted};
+use fixture::shop::{Shop, APP};
+use fixture::stores::{pattern, Lots};
 use fixture::{cfsctl, run, Layer};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tar::EntryType;
-
-const ABORTED: i32 = 6;
-const APP: &str = "localhost/app:v1";
-
-/// A store, its additional image store, and a podman that reads it.
-struct Shop {
-    podman: Podman,
-    lab: Lab,
-    _memory: Mounted,
-}
-
-impl Shop {
-    fn new() -> Self {
-        let lab = Lab::new();
-        let memory = Mounted::tmpfs(&lab, "memory", "512m");
-        let podman = Podman::new(lab.path("podman"), &[lab.path("memory/containers")], "");
-        let shop = Self { podman, lab, _memory: memory };
-        fs::create_dir(shop.lab.path("store")).unwrap();
-        Store::open_or_create(&shop.lab.repository("store"), &Sys::real()).unwrap();
-        shop.ok(&["image", "share"]);
-        shop
-    }
-
-    fn directory(&self) -> PathBuf {
-        self.lab.path("memory/containers")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let shows = arguments.iter().any(|word| word.contains("share"));
-        let to = self.directory().display().to_string();
-        let directory: &[&str] = if shows { &["--to", &to] } else { &[] };
-        let mut command = self.lab.command("store", &[arguments, directory].concat());
-        command.env("CONTAINERS_STORAGE_CONF", self.podman.conf());
-        command
-    }
-
-    fn on(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn ok(&self, arguments: &[&str]) -> String {
-        run(&mut self.command(arguments))
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).unwrap()
-    }
-
-    fn refused(&self, arguments: &[&str]) -> String {
-        let output = self.on(arguments);
-        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
-
-    /// Pulls an image of these layers and shows it as `localhost/NAME:v1`; gives its reference.
-    fn show(&self, name: &str, layers: &[Vec<u8>]) -> String {
-        let reference = self.lab.image(name, layers);
-        self.ok(&["image", "pull", "--quiet", "--share", &reference]);
-        reference
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let below = self.directory().join("overlay");
-        for layer in fs::read_dir(below).into_iter().flatten().flatten().filter(|entry| entry.file_name().len() == 64) {
-            let _ = Command::new("umount").args(["-q", "--lazy"]).arg(layer.path().join("diff")).status();
-        }
-    }
-}
-
-/// Something to run: all that a container needs is one static program.
-fn base() -> Vec<u8> {
-    let busybox = fs::read("/bin/busybox").expect("busybox-static is not installed: ci/setup");
-    let base =
-        ["bin", "etc", "usr", "usr/lib", "dev", "proc", "sys", "run", "tmp"].into_iter().fold(Layer::new(), Layer::dir);
-    base.with("bin/busybox", |header| header.set_mode(0o755), EntryType::Regular, &busybox)
-        .symlink("bin/sh", "busybox")
-        .file("usr/lib/large", &pattern(200_000, 1))
-        .file("usr/lib/more", &pattern(3000, 3))
-        .dir("usr/old")
-        .file("usr/old/one", b"1")
-        .file("usr/old/two", &pattern(400, 2))
-        .finish()
-}
-
-fn odd_owner(header: &mut tar::Header) {
-    header.set_uid(33);
-    header.set_mode(0o4755);
-}
-
-/// All that a layer can say of the ones below.
-fn odd() -> Vec<u8> {
-    Layer::new()
-        .with("usr/bin", |header| header.set_mode(0o750), EntryType::Directory, b"")
-        .with("usr/bin/tool", |header| header.set_mode(0o777), EntryType::Regular, &pattern(500, 2))
-        .with("usr/bin/other", odd_owner, EntryType::Regular, &pattern(700, 5))
-        .hardlink("usr/bin/same", "usr/bin/tool")
-        .device("dev/null", EntryType::Char, 1, 3)
-        .file("usr/lib/.wh.more", b"")
-        .dir("usr/old")
-        .file("usr/old/.wh..wh..opq", b"")
-        .file("usr/old/three", &pattern(300, 4))
-        .file("etc/.wh.gone", b"")
-        .finish()
-}
-
-fn app() -> Vec<Vec<u8>> {
-    let again = Layer::new().file("etc/name", &pattern(100, 7)).finish();
-    vec![base(), odd(), again.clone(), again]
-}
 
 /// Everything below a directory with what a write would change.
 fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, i64, i64)> {
@@ -365,50 +252,7 @@ fn a_directory_that_outlives_the_mounts_or_shows_another_store_is_refused() {
 
 #[test]
 fn whatever_step_is_the_last_one_podman_works_and_sees_a_whole_image_or_none() {
-    let shop = Shop::new();
-    let reference = shop.lab.image("app", &[base(), odd()]);
-    shop.ok(&["image", "pull", "--quiet", &reference]);
-    shop.ok(&["image", "share"]);
-    let stride = std::env::var("CRASH_STRIDE").map_or(5, |text| text.parse().unwrap());
-    let whole_or_none = || {
-        if !shop.podman.images().is_empty() {
-            let tree = shop.podman.tree(APP);
-            assert!(tree.iter().any(|line| line.starts_with("usr/old/three f ")), "{tree:?}");
-        }
-    };
-    let mut held = 0;
-    let (share, unshare) = (["image", "share", &*reference], ["image", "unshare", &*reference]);
-    for (verb, undo, fault) in [
-        (&share, &unshare, "stop"),
-        (&share, &unshare, "errno:28"),
-        (&unshare, &share, "stop"),
-        (&unshare, &share, "errno:5"),
-    ] {
-        shop.on(undo);
-        for step in (1..).step_by(stride) {
-            let seen = || !shop.podman.images().is_empty();
-            let output = shop.command(verb).env("CFS_HOST_FAULT", format!("{fault}:{step}")).output().unwrap();
-            let (done, killed) = (output.status.success(), output.status.signal() == Some(ABORTED));
-            assert!(done || killed || output.status.code() == Some(3), "{verb:?}: {fault}:{step}: {output:?}");
-            whole_or_none();
-            assert_eq!(shop.json(&["fsck"])["findings"], serde_json::json!([]), "{verb:?}: {fault}:{step}");
-            // The first step is podman's version, which it can do without.
-            if done && step > 1 {
-                break;
-            }
-            // What was begun can be done, and undone.
-            let again = shop.on(verb);
-            assert!(again.status.success() || verb == &unshare, "{fault}:{step}: {again:?}");
-            assert_eq!(seen(), verb == &share, "{verb:?}: {fault}:{step}");
-            shop.on(undo);
-            assert_eq!(seen(), verb != &share, "{verb:?}: {fault}:{step}");
-            // Its streams are made anew each time.
-            shop.ok(&["prune"]);
-            held += 1;
-        }
-    }
-    assert!(held > 100 / stride, "{held}");
-    println!("crash points: {held} held: {held}");
+    Shop::new().survives_every_step();
 }
 
 #[test]
@@ -431,16 +275,6 @@ fn an_image_whose_name_moved_on_stays_while_podman_builds_on_it() {
     shop.podman.ok(&["rmi", "derived"]);
     shop.ok(&["image", "share"]);
     assert_eq!(images(&shop).len(), 1);
-}
-
-/// Numbers that look like lots and are the same each time.
-struct Lots(u64);
-
-impl Lots {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) as usize % limit
-    }
 }
 
 /// One random act of either side.

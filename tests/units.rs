@@ -169,6 +169,12 @@ fn finalize_stops_after_services_and_before_the_disk() {
     assert!(words(&finalize, "After").contains(&"local-fs.target".to_owned()));
 }
 
+/// A quadlet that a host's image binds says nothing of us: it comes after `basic.target`, as every ordinary service.
+#[test]
+fn images_are_shown_to_podman_before_an_ordinary_service_starts() {
+    assert!(words(&text("cfs-host-share.service"), "Before").contains(&"basic.target".to_owned()));
+}
+
 /// podman refuses every command where the directory of an additional store is missing.
 #[test]
 fn what_podman_needs_of_the_shared_store_is_there_before_any_service() {

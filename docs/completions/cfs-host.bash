@@ -1400,13 +1400,17 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__pull)
-            opts="-q -h --share --name --to --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
+            opts="-q -h --share --name --user --to --sysroot --authfile --insecure-transport --arch --retry --retry-delay --limit --quiet --progress-fd --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1468,13 +1472,17 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__share)
-            opts="-h --name --to --sysroot --json --help"
+            opts="-h --name --user --to --sysroot --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1494,12 +1502,16 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__shared)
-            opts="-h --to --sysroot --json --help"
+            opts="-h --user --to --sysroot --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1516,12 +1528,16 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__image__subcmd__unshare)
-            opts="-h --to --sysroot --json --help"
+            opts="-h --user --to --sysroot --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1640,7 +1656,7 @@ _cfs__host() {
             return 0
             ;;
         cfs__subcmd__host__subcmd__install__subcmd__to__subcmd__disk)
-            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
+            opts="-h --image --target-imgref --size --esp-size --wipe --enroll-keys --keys --policy --scratch --bound-images --authfile --insecure-transport --arch --retry --retry-delay --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1676,6 +1692,10 @@ _cfs__host() {
                     ;;
                 --scratch)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bound-images)
+                    COMPREPLY=($(compgen -W "pull stored" -- "${cur}"))
                     return 0
                     ;;
                 --authfile)

@@ -97,7 +97,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "shared" -d 'List what podman sees of the store, in which form and why'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and not __fish_seen_subcommand_from pull list inspect verify digest diff mount rm share unshare shared help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l name -d 'podman\'s name for it; else that of the reference' -r
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l user -d 'Whose podman: this user\'s, who runs podman without root; else root\'s' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l to -d 'Where images are shown, in memory: the additional image store that podman\'s storage.conf names, by default /run/cfs-host/containers; with --user the directory that it is made in, by default /run/cfs-host/users/UID' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from pull" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
@@ -162,15 +163,18 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from rm" -l json -d 'Print what was done as JSON'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l name -d 'podman\'s name for it; else that of the reference' -r
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l user -d 'Whose podman: this user\'s, who runs podman without root; else root\'s' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l to -d 'Where images are shown, in memory: the additional image store that podman\'s storage.conf names, by default /run/cfs-host/containers; with --user the directory that it is made in, by default /run/cfs-host/users/UID' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -l json -d 'Print what podman sees as JSON'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from share" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l user -d 'Whose podman: this user\'s, who runs podman without root; else root\'s' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l to -d 'Where images are shown, in memory: the additional image store that podman\'s storage.conf names, by default /run/cfs-host/containers; with --user the directory that it is made in, by default /run/cfs-host/users/UID' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -l json -d 'Print what was done as JSON'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from unshare" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l to -d 'The additional image store; in memory, and named in podman\'s storage.conf' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l user -d 'Whose podman: this user\'s, who runs podman without root; else root\'s' -r
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l to -d 'Where images are shown, in memory: the additional image store that podman\'s storage.conf names, by default /run/cfs-host/containers; with --user the directory that it is made in, by default /run/cfs-host/users/UID' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l sysroot -d 'Use the store in DIR/composefs; the host\'s is in /sysroot/composefs' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -l json -d 'Print it as JSON'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand image; and __fish_seen_subcommand_from shared" -s h -l help -d 'Print help'
@@ -223,6 +227,8 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_se
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l keys -d 'Trust this key directory: its policy, beside that of the image\'s own UKI, and its db certificate for UKI and loader' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l policy -d 'Trust this policy file (instead of DIR/policy.json)' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l scratch -d 'Where to make the staging directory; beside a file, or in /var/tmp for a device, if absent' -r -F
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l bound-images -d 'Where the container images are read that the image binds' -r -f -a "pull\t'Where their names say: in a registry'
+stored\t'In podman\'s storage on this machine, under the same names: without network'"
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l authfile -d 'Credentials for the registry, as podman\'s --authfile' -r -F
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l arch -d 'Which image of a list of several architectures: amd64 or arm64' -r
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l retry -d 'How often a registry that fails for a moment is asked again, at each place where it fails' -r
@@ -231,7 +237,7 @@ complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_se
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l wipe -d 'Replace an existing file, or destroy all that is on the device'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l insecure-transport -d 'Talk plain HTTP, or accept any certificate of the registry: the image\'s signature is checked all the same'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -l json -d 'Print what was done as JSON'
-complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -s h -l help -d 'Print help'
+complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from to-disk" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from help" -f -a "to-disk" -d 'Make a bootable disk: a new file (raw, or qcow2 by its ending) or a whole block device'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand install; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cfs-host -n "__fish_cfs_host_using_subcommand status" -l format -d 'How to print it' -r -f -a "human\t'For people'

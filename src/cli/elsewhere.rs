@@ -49,7 +49,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "put the keys into the image, or write them to the deployment's /etc or /var after the first boot",
     ),
     ("--generic-image", "every disk is generic: its own EFI system partition, no firmware variable is written"),
-    ("--bound-images", "not there yet: bound images are not fetched"),
+    ("skip", "a deployment without the images that it binds would not be whole: pull, or stored"),
     ("--stateroot", "there is one /var and one set of deployments on a disk"),
     ("--bootloader", "systemd-boot, signed and out of the image, is the only one"),
     ("--block-setup", "not there yet: the disk is not encrypted"),

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::signers::TrustArgs;
 use super::transport::Transport;
 use crate::fetch::Options;
+use crate::flow::bound;
 use crate::flow::install::{apply, prepare, Request};
 use crate::model::reference::Reference;
 use crate::sys::Sys;
@@ -52,6 +53,9 @@ struct ToDisk {
     /// Where to make the staging directory; beside a file, or in /var/tmp for a device, if absent
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+    /// Where the container images are read that the image binds
+    #[arg(long, value_name = "WHERE", default_value = "pull")]
+    bound_images: BoundFrom,
     #[command(flatten)]
     transport: Transport,
     /// Print what was done as JSON
@@ -59,6 +63,24 @@ struct ToDisk {
     json: bool,
     /// File or block device
     target: PathBuf,
+}
+
+/// `--bound-images`, in bootc's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BoundFrom {
+    /// Where their names say: in a registry
+    Pull,
+    /// In podman's storage on this machine, under the same names: without network
+    Stored,
+}
+
+impl From<BoundFrom> for bound::From {
+    fn from(words: BoundFrom) -> Self {
+        match words {
+            BoundFrom::Pull => Self::References,
+            BoundFrom::Stored => Self::Podman,
+        }
+    }
 }
 
 /// `--size`: bytes, or `auto`.
@@ -107,6 +129,7 @@ impl ToDisk {
             trust: self.trust.load()?,
             scratch: self.scratch,
             fetch: Options::from(self.transport),
+            bound_from: self.bound_images.into(),
         })
     }
 }

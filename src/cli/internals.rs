@@ -8,10 +8,11 @@ use crate::flow::finalize::finalize;
 use crate::flow::host::Host;
 use crate::flow::journal::{tell, Priority};
 use crate::flow::reboot::reboot_whatever_it_takes;
-use crate::flow::share::{self, Place};
+use crate::flow::share::{self, Place, User};
 use crate::flow::trial::{check_health, give_up, promote, settle, Settled};
 use crate::flow::Refused;
 use crate::model::update::{Check, Outcome};
+use crate::store::Store;
 use crate::sys::Sys;
 
 /// Steps that the units of cfs-host run
@@ -102,7 +103,20 @@ fn show_images(host: &Host, sys: &Sys) -> anyhow::Result<()> {
     let shared = share::sync(&Place::new(&store, &host.root().join(share::DIRECTORY), Some(host)), sys)?;
     eprintln!("podman sees {} images of the store", shared.images.len());
     shared.broken.iter().for_each(|(manifest, why)| eprintln!("not shown: {manifest}: {why}"));
+    // One user whose home or settings are odd stands in nobody's way.
+    for name in share::users(&store)? {
+        match show_to(&name, &store, host, sys) {
+            Ok(count) => eprintln!("podman of {name} sees {count} images of the store"),
+            Err(error) => eprintln!("podman of {name} sees no images of the store: {error:#}"),
+        }
+    }
     Ok(())
+}
+
+fn show_to(name: &str, store: &Store, host: &Host, sys: &Sys) -> anyhow::Result<usize> {
+    let user = User::find(sys, name)?;
+    let directory = user.below(&host.root().join(share::USERS));
+    Ok(share::sync(&Place::of_user(store, &directory, user), sys)?.images.len())
 }
 
 fn health(host: &Host, sys: &Sys, say: &dyn Fn(Priority, String)) -> anyhow::Result<()> {

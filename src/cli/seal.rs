@@ -8,6 +8,7 @@ use crate::fetch::{self, Options};
 use crate::flow::seal::{seal, Request, Sealed};
 use crate::model::reference::Reference;
 use crate::sys::Sys;
+use crate::ui;
 
 /// Seal an image: build and sign its UKI, sign the image, add both to it
 #[derive(Debug, clap::Args)]
@@ -62,6 +63,12 @@ fn print(sealed: &Sealed) {
     println!("  uki-id    {}", sealed.uki_id);
     println!("  kernel    {} with {} modules in the initrd", sealed.kernel, sealed.modules.len());
     println!("  cmdline   {}", sealed.cmdline);
+    for reference in &sealed.bound_images {
+        println!("  binds     {}", ui::plain(reference));
+    }
+    if let Some(why) = &sealed.not_bindable {
+        println!("  NO HOST WILL TAKE IT: {}", ui::plain(why));
+    }
     if sealed.missing_signatures > 0 {
         let count = sealed.missing_signatures;
         println!("  it does not boot yet: {count} more signatures are needed (cfs-host sign --append)");

@@ -12,7 +12,8 @@ use crate::fetch::Options;
 use crate::flow::host::Host;
 use crate::flow::import::Stats;
 use crate::flow::reboot::reboot;
-use crate::flow::stage::{look, refuse_denied, stage, unlock, unstage, Found, Request};
+use crate::flow::stage::{look, refuse_denied, stage, unlock, unstage, Done, Found, Request};
+use crate::model::bound::PlannedBound;
 use crate::model::update::{DeniedImage, Staged, UpdatePlan};
 use crate::sys::Sys;
 use crate::ui;
@@ -62,7 +63,7 @@ enum Outcome {
     Unchanged,
     Available { plan: UpdatePlan },
     Denied { denied: Box<DeniedImage> },
-    Staged { staged: Box<Staged>, plan: Option<UpdatePlan>, stats: Option<Stats> },
+    Staged { staged: Box<Staged>, plan: Option<UpdatePlan>, bound: Option<Vec<PlannedBound>>, stats: Option<Stats> },
 }
 
 impl UpdateArgs {
@@ -116,14 +117,14 @@ fn act(host: &Host, wish: &Wish, sys: &Sys, progress: &ui::progress::Progress) -
             let plan = offer.plan.clone();
             progress.suspend(|| eprint!("{}", ui::update::plan(&plan)));
             let watch = |event| progress.event(event);
-            let (staged, stats) = stage(host, &esp, *offer, &wish.request, sys, &watch)?;
-            Ok(Outcome::Staged { staged: Box::new(staged), plan: Some(plan), stats: Some(stats) })
+            let Done { staged, bound, stats } = stage(host, &esp, *offer, &wish.request, sys, &watch)?;
+            Ok(Outcome::Staged { staged: Box::new(staged), plan: Some(plan), bound: Some(bound), stats: Some(stats) })
         }
     }
 }
 
 fn staged_already(staged: Staged) -> Outcome {
-    Outcome::Staged { staged: Box::new(staged), plan: None, stats: None }
+    Outcome::Staged { staged: Box::new(staged), plan: None, bound: None, stats: None }
 }
 
 fn print(outcome: &Outcome) {
@@ -134,8 +135,9 @@ fn print(outcome: &Outcome) {
             "Not taken: {} failed on this host on {}: {}; --force takes it all the same",
             denied.manifest_digest, denied.at, denied.why
         ),
-        Outcome::Staged { staged, stats, .. } => {
-            print!("{}", ui::update::staged(staged, stats.map(summary).as_deref()))
+        Outcome::Staged { staged, bound, stats, .. } => {
+            let bound = bound.as_deref().unwrap_or_default();
+            print!("{}", ui::update::staged(staged, bound, stats.map(summary).as_deref()))
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Takes an image's tree, store and signature; gives a deployment directory that `/init` boots.
 //! Never fetches, never touches the ESP. On disk: `cfs/`, as in `docs/formats.md`, "Root file system".
 
+pub mod bound;
 pub mod layout;
 pub mod lock;
 pub mod origin;

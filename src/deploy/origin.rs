@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Result};
+use crate::model::bound::BoundImage;
 use crate::model::Digest;
 
 /// The largest `origin.json` that is read.
@@ -34,6 +35,9 @@ pub struct Origin {
     /// When the image was built, if it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_created: Option<String>,
+    /// Container images that the store keeps for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound_images: Vec<BoundImage>,
     /// RFC 3339, UTC.
     pub deployed_at: String,
     /// Program and version.
@@ -101,6 +105,7 @@ pub(super) mod tests {
             uki_path: "usr/lib/modules/6.12/cfs-host.efi".into(),
             image_version: None,
             image_created: Some("2025-12-31T00:00:00Z".into()),
+            bound_images: Vec::new(),
             deployed_at: "2026-01-01T00:00:00Z".into(),
             deployed_by: "cfs-host 0.1.0".into(),
             unknown: serde_json::Map::new(),
@@ -132,6 +137,18 @@ pub(super) mod tests {
         ] {
             assert!(text.contains(&format!("\"{key}\":")), "{key} in {text}");
         }
+    }
+
+    #[test]
+    fn bound_images_are_written_only_if_there_are_some() {
+        let bound = BoundImage {
+            reference: "docker://example.org/app:v1".into(),
+            manifest_digest: "sha256:02".into(),
+            read_from: None,
+        };
+        let some = Origin { bound_images: vec![bound], ..example() };
+        assert_eq!(Origin::parse(&some.to_json()).unwrap(), some);
+        assert!(!String::from_utf8(example().to_json()).unwrap().contains("boundImages"));
     }
 
     #[test]

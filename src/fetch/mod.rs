@@ -25,7 +25,7 @@ use oci_spec::image::{Digest as OciDigest, ImageConfiguration, ImageManifest};
 
 use crate::model::limits::Limits;
 use crate::model::reference::Reference;
-pub use storage_conf::{BadStores, Stores};
+pub use storage_conf::{system_config, BadStores, Home, OfUser, Stores};
 
 /// What a manifest and its configuration say; the bytes are those that were hashed.
 #[derive(Clone, Debug)]

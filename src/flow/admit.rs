@@ -12,6 +12,7 @@ use crate::deploy::origin::{now, this_program, Origin};
 use crate::deploy::os_release;
 use crate::install::disk::ROOT_FS;
 use crate::install::Error;
+use crate::model::bound::BoundImage;
 use crate::model::Digest;
 use crate::seal::annotations::Seal;
 use crate::seal::files::{Files, ImageFiles};
@@ -33,6 +34,8 @@ pub struct Admitted {
     pub signature: Vec<u8>,
     /// Who signed.
     pub signers: Vec<String>,
+    /// The images that it binds, once they are in the store.
+    pub bound_images: Vec<BoundImage>,
 }
 
 /// The UKI of an image.
@@ -75,6 +78,7 @@ pub fn admit(
         image,
         signature: seal.signature,
         signers: report.signers,
+        bound_images: Vec::new(),
         imported,
     })
 }
@@ -100,6 +104,7 @@ impl Admitted {
             uki_path: self.uki.path.clone(),
             image_version: image_version(meta),
             image_created: meta.config.created().clone(),
+            bound_images: self.bound_images.clone(),
             deployed_at: now(),
             deployed_by: this_program(),
             unknown: Default::default(),

@@ -16,6 +16,7 @@ use crate::image::{Node, Tree};
 use crate::model::progress::Event;
 use crate::model::sharing::Shared;
 use crate::model::Digest;
+use crate::share::published;
 use crate::store::stream::Writer;
 use crate::store::Store;
 use crate::sys::Sys;
@@ -68,6 +69,19 @@ pub struct Stats {
     pub shared: Shared,
 }
 
+impl Stats {
+    /// Of two imports.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            bytes_fetched: self.bytes_fetched + other.bytes_fetched,
+            bytes_written: self.bytes_written + other.bytes_written,
+            objects_new: self.objects_new + other.objects_new,
+            objects_total: self.objects_total + other.objects_total,
+            shared: self.shared.and(other.shared),
+        }
+    }
+}
+
 impl Imported {
     /// An image that was there before the import: nothing was read or written.
     pub fn known(meta: ImageMeta, tree: Tree) -> Self {
@@ -116,6 +130,38 @@ pub fn import(
     publish(&meta, store, sys, &layers, keep).with_context(|| format!("cannot store {}", meta.reference))?;
     stats.objects_total = objects(&tree);
     Ok(Imported { meta, tree, stats })
+}
+
+/// Imports an image for podman, with what podman will read of it. It may lack what a host's image has to have; nothing of it is read
+/// if all is there.
+pub fn import_container(
+    source: &dyn Source,
+    store: &Store,
+    sys: &Sys,
+    watch: &(dyn Fn(Event) + Sync),
+) -> anyhow::Result<Stats> {
+    let meta = source.image();
+    watch(Event::Step(format!("Importing {}", meta.reference)));
+    let digest = meta.manifest_digest.as_ref();
+    let mut stats = Stats::default();
+    let sound = |(id, stream, _): &([u8; 32], Digest, u64)| {
+        crate::import::read_back(store, stream, id).is_ok_and(|entries| entries.is_some())
+    };
+    // Not there, or not whole: what is sound of it is not read again.
+    if !stored_pieces(store, digest).is_ok_and(|pieces| pieces.layers.iter().all(sound)) {
+        let (layers, read) =
+            layers::read(source, store, sys, watch).with_context(|| format!("cannot import {}", meta.reference))?;
+        publish(meta, store, sys, &layers, Keep::Untagged)
+            .with_context(|| format!("cannot store {}", meta.reference))?;
+        stats = read;
+    }
+    let Pieces { manifest_stream, layers, .. } = stored_pieces(store, digest)?;
+    let layers: Vec<_> = layers.iter().map(|(id, stream, _)| (*id, *stream)).collect();
+    published::prepare(store, sys, (digest, &manifest_stream), &layers)
+        .with_context(|| format!("podman could not read {}", meta.reference))?;
+    stats.objects_total = store.needed_by(&manifest_stream)?.len() as u64;
+    stats.bytes_fetched += source.bytes_again();
+    Ok(stats)
 }
 
 /// Objects first, names last: whoever finds a name finds all that it leads to.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::admit::{admit, Admitted};
+use super::bound;
 use super::import::{import, Imported, Keep};
 use super::verify::Trust;
 use crate::boot::esp::{EnrollKeys, EspFile, NewEsp};
@@ -46,6 +47,8 @@ pub struct Request {
     pub scratch: Option<PathBuf>,
     /// How to fetch.
     pub fetch: fetch::Options,
+    /// Where the images are read that it binds.
+    pub bound_from: bound::From,
 }
 
 /// Ready to be written: the plan, and all that it needs.
@@ -101,7 +104,8 @@ impl Ground {
     /// From the imported image to the plan.
     fn build(self, request: &Request, imported: Imported, sys: &Sys, say: &dyn Fn(&str)) -> anyhow::Result<Prepared> {
         say("Verifying the image");
-        let verified = verified(request, imported, &self.store, sys)?;
+        let mut verified = verified(request, imported, &self.store, sys)?;
+        bind(request, &mut verified.admitted, &self.store, sys, say)?;
         say("Staging the root file system");
         let id = deploy(request, &verified.admitted, &self.store, self.staged.path(), sys)?;
         plan(request, &self.target, verified, id, self.keys, self.staged)
@@ -135,6 +139,23 @@ fn verified(request: &Request, imported: Imported, store: &Store, sys: &Sys) -> 
     Ok(Verified { admitted, arch, loader })
 }
 
+/// Brings the images that it binds into the store.
+fn bind(
+    request: &Request,
+    admitted: &mut Admitted,
+    store: &Store,
+    sys: &Sys,
+    say: &dyn Fn(&str),
+) -> anyhow::Result<()> {
+    let Imported { tree, meta, .. } = &admitted.imported;
+    let named = bound::named(&ImageFiles { tree, store })?;
+    let architecture = meta.config.architecture().to_string();
+    let opened = bound::open(named, request.bound_from, &request.fetch, &architecture, store)?;
+    opened.iter().for_each(|one| say(&one.plan.text()));
+    admitted.bound_images = bound::bring(&opened, store, sys, &mut Default::default(), &|_| ())?;
+    Ok(())
+}
+
 /// The first deployment, and `/var` as the image has it.
 fn deploy(
     request: &Request,
@@ -165,7 +186,7 @@ fn plan(
     staged: ScratchDir,
 ) -> anyhow::Result<Prepared> {
     let entry = EntryName { deployment: id.clone(), order: 1 };
-    let Verified { admitted: Admitted { uki, system, image, signers, .. }, arch, loader } = verified;
+    let Verified { admitted: Admitted { uki, system, image, signers, bound_images, .. }, arch, loader } = verified;
     let (name, kernel, enforces) = (entry.to_string(), uki.kernel, uki.policy.enforces());
     let esp = NewEsp { arch, loader, uki: uki.bytes, entry, system: &system, enroll: keys }.files();
 
@@ -194,6 +215,7 @@ fn plan(
         system,
         kernel,
         signers,
+        bound_images,
         content_bytes: content.bytes,
         enforces,
         disk,

@@ -1,6 +1,7 @@
 //! The sequences of steps, one file each; nothing else knows the order.
 
 pub mod admit;
+pub mod bound;
 pub mod etc;
 pub mod finalize;
 pub mod fsck;

@@ -18,6 +18,7 @@ use crate::model::prune::{Because, Pruned};
 use crate::model::DeploymentId;
 use crate::store::{self, Garbage};
 use crate::sys::Sys;
+pub use decide::Also;
 use decide::Going;
 use observe::Observed;
 pub use observe::{deployments, Directory};
@@ -48,8 +49,8 @@ impl Default for Wish {
 struct Plan {
     observed: Observed,
     gone: Vec<Going>,
-    /// Streams that the store keeps as well.
-    streams: Vec<String>,
+    /// What the store keeps as well.
+    also: Also,
 }
 
 /// What [`prune`] would remove. Reads only.
@@ -86,7 +87,7 @@ fn plan(host: &Host, esp: &RunningEsp, wish: &Wish) -> anyhow::Result<Plan> {
         true => observed.surplus(wish.keep),
         false => observed.chosen(&wish.only)?,
     };
-    Ok(Plan { observed, gone, streams: Vec::new() })
+    Ok(Plan { observed, gone, also: Also::default() })
 }
 
 impl Plan {
@@ -116,7 +117,7 @@ impl Plan {
             Ok(ukis) => self.add_ukis(&mut pruned, ukis),
             Err(why) => pruned.left_alone.push(why),
         }
-        match self.observed.roots(&self.ids(), &self.streams) {
+        match self.observed.roots(&self.ids(), &self.also) {
             Ok(roots) => add_garbage(&mut pruned, host.store()?.garbage(&roots))?,
             Err(why) => pruned.left_alone.push(why),
         }
@@ -138,7 +139,7 @@ impl Plan {
             layout::remove(sys, &host.sysroot(), id)?;
         }
         layout::remove_leftovers(sys, &host.sysroot())?;
-        match self.observed.roots(&self.ids(), &self.streams) {
+        match self.observed.roots(&self.ids(), &self.also) {
             Ok(roots) => add_garbage(&mut pruned, host.store()?.sweep(sys, &roots))?,
             Err(why) => pruned.left_alone.push(why),
         }

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use serde::Serialize;
 
+use super::bound;
 use super::import::Imported;
 use super::sign::sign;
 use super::uki::{self, Ingredients, SignedUki};
@@ -57,6 +58,10 @@ pub struct Sealed {
     pub modules: Vec<String>,
     /// Directories that the image lacked.
     pub added_directories: Vec<String>,
+    /// References of the container images that it binds.
+    pub bound_images: Vec<String>,
+    /// Why no host would take what it binds.
+    pub not_bindable: Option<String>,
     /// Signatures that the policy still wants (`cfs-host sign --append`).
     pub missing_signatures: u8,
 }
@@ -90,6 +95,10 @@ pub fn seal(source: &dyn Source, request: &Request<'_>, sys: &Sys) -> anyhow::Re
         db: vec![request.uki.signer.certificate().clone()],
         signatures: Signatures::First,
     };
+    let (bound_images, not_bindable) = match bound::named(&files) {
+        Ok(named) => (named.into_iter().map(|named| named.reference.to_string()).collect(), None),
+        Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+    };
     let report = verify::examine(&whole, &workshop.store, &trust);
     report.require().context("the new seal does not verify, so nothing was published")?;
     workshop.publish(&whole.meta, request.destination, request.options, sys)?;
@@ -102,6 +111,8 @@ pub fn seal(source: &dyn Source, request: &Request<'_>, sys: &Sys) -> anyhow::Re
         cmdline: uki.policy.cmdline.clone(),
         modules: uki.policy.files.iter().map(|file| file.path.clone()).collect(),
         added_directories: contents.directories,
+        bound_images,
+        not_bindable,
         missing_signatures: uki.policy.threshold - 1,
     })
 }

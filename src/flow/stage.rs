@@ -1,13 +1,15 @@
 //! switch, upgrade: fetch ► plan ► import ► trust ► deploy ► ESP ► staged.json. Nothing that boots is touched.
 
+mod bind;
 mod plan;
 mod unstage;
 
 use anyhow::Context;
 
 use super::admit::{admit, Admitted, SignedUki};
+use super::bound;
 use super::host::{Host, REBOOT_REQUIRED};
-use super::import::{import, known_layers, stored_tree, Keep, Stats};
+use super::import::{import, stored_tree, Keep, Stats};
 use super::pin::pin;
 use super::prune;
 use super::trial;
@@ -21,6 +23,7 @@ use crate::deploy::origin::now;
 use crate::deploy::records::{self, STAGED};
 use crate::etc;
 use crate::fetch::{self, ImageMeta, Options, Source};
+use crate::model::bound::PlannedBound;
 use crate::model::progress::Event;
 use crate::model::reference::Reference;
 use crate::model::update::{DeniedImage, FailureKind, Staged, UpdatePlan};
@@ -64,6 +67,16 @@ pub struct Offer {
     source: Box<dyn Source>,
     /// Shown before it is done.
     pub plan: UpdatePlan,
+}
+
+/// What was staged.
+pub struct Done {
+    /// The record.
+    pub staged: Staged,
+    /// The images that it binds.
+    pub bound: Vec<PlannedBound>,
+    /// What all of it took.
+    pub stats: Stats,
 }
 
 /// Looks at what the reference names now: fetches its manifest and no more.
@@ -111,7 +124,7 @@ pub fn stage(
     request: &Request,
     sys: &Sys,
     watch: &(dyn Fn(Event) + Sync),
-) -> anyhow::Result<(Staged, Stats)> {
+) -> anyhow::Result<Done> {
     if trial::of_this_boot(host)?.is_some() {
         let why = "this boot is a trial that is not found good yet: wait for its health checks, or give it up with `cfs-host rollback`";
         return Err(Refused(why.to_owned()).into());
@@ -121,31 +134,50 @@ pub fn stage(
     if request.retain {
         pin(host, sys, &host.deployment, true)?;
     }
-    let need = prune::Need {
-        esp: offer.plan.esp_peak,
-        store: offer.plan.store_growth,
-        streams: known_layers(offer.source.image(), &host.store()?)?,
-    };
-    let pruned = prune::make_room(host, sys, esp, &need)?;
-    pruned.left_alone.into_iter().for_each(|why| watch(Event::Step(why)));
+    let keep = prune::Also { streams: bind::builds_on(&offer, &host.store()?)?, ..prune::Also::default() };
+    let need = prune::Need { esp: offer.plan.esp_peak, store: offer.plan.store_growth, keep };
+    make_room(host, sys, esp, &need, watch)?;
     records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
     let store = host.store()?;
     let imported = import(offer.source.as_ref(), &store, sys, Keep::Untagged, watch)?;
-    let stats = imported.stats;
+    let mut stats = imported.stats;
     watch(Event::Step("Verifying the image".into()));
     let running = host.policy(esp)?;
     let ask = |uki: &SignedUki, seal: &Seal| {
         acceptable_to(&running, &uki.policy, &seal.signature, &seal.bootable)?;
         firmware_takes(host, &uki.bytes)
     };
-    let admitted = admit(imported, &store, &Trust::default(), &ask, sys)?;
+    let mut admitted = admit(imported, &store, &Trust::default(), &ask, sys)?;
     watch(Event::Step("Protecting the objects".into()));
     store.protect(sys, &admitted.image)?;
+    // Only now: an image that nobody may boot does not choose what is fetched.
+    let opened = bind::open(&admitted, &store, request, watch)?;
+    let need = bind::need(&admitted, &opened, &offer.plan, &store)?;
+    // The store is swept by one who has it alone.
+    drop(store);
+    if !opened.is_empty() {
+        make_room(host, sys, esp, &need, watch)?;
+    }
+    let store = host.store()?;
+    admitted.bound_images = bound::bring(&opened, &store, sys, &mut stats, watch)?;
     watch(Event::Step("Staging the deployment".into()));
     // Only now: what was staged before is not lost to an image that cannot be fetched, or that nobody may boot.
     unstage(host, esp, sys)?;
     let staged = deploy(host, esp, &store, &admitted, &offer.plan, request, sys)?;
-    Ok((staged, stats))
+    let bound = opened.into_iter().map(|opened| opened.plan).collect();
+    Ok(Done { staged, bound, stats })
+}
+
+fn make_room(
+    host: &Host,
+    sys: &Sys,
+    esp: &RunningEsp,
+    need: &prune::Need,
+    watch: &(dyn Fn(Event) + Sync),
+) -> anyhow::Result<()> {
+    let pruned = prune::make_room(host, sys, esp, need)?;
+    pruned.left_alone.into_iter().for_each(|why| watch(Event::Step(why)));
+    Ok(())
 }
 
 /// Directory ► UKI ► staged.json.

@@ -19,10 +19,18 @@ pub fn usage(store: &Store, sysroot: &Path, podman: Option<&Path>, sys: &Sys) ->
     let objects = store.objects_on_disk()?;
     let sizes: HashMap<Digest, u64> = objects.iter().map(|object| (object.digest, object.bytes)).collect();
     let size = |manifest: &str| space(store, &sizes, manifest);
-    let mut all = StorageUse::default();
+    let (mut all, mut bound) = (StorageUse::default(), HashSet::new());
     for directory in deployments(sysroot)?.into_values() {
         // One whose origin cannot be read is one, of unknown size.
-        all.deployments.add(directory.origin.map_or(Ok(0), |origin| size(&origin.manifest_digest))?);
+        let Ok(origin) = directory.origin else {
+            all.deployments.add(0);
+            continue;
+        };
+        all.deployments.add(size(&origin.manifest_digest)?);
+        bound.extend(origin.bound_images.into_iter().map(|image| image.manifest_digest));
+    }
+    for manifest in &bound {
+        all.bound.add(size(manifest)?);
     }
     for stream in store.tags(TAGS)?.into_iter().map(|tag| tag.stream).collect::<HashSet<_>>() {
         all.images.add(manifest_of(&stream).map_or(Ok(0), size)?);
@@ -34,7 +42,7 @@ pub fn usage(store: &Store, sysroot: &Path, podman: Option<&Path>, sys: &Sys) ->
     all.cloned_bytes = cloned(store, &own, sys)?;
     all.podman = Part { count: layers.count, bytes: layers.bytes };
     all.podman_storage = podman.map(|path| path.display().to_string());
-    all.bytes_apart = all.deployments.bytes + all.images.bytes + all.podman.bytes;
+    all.bytes_apart = all.deployments.bytes + all.bound.bytes + all.images.bytes + all.podman.bytes;
     all.bytes_stored = (all.objects.bytes + all.podman.bytes).saturating_sub(all.linked.bytes + all.cloned_bytes);
     Ok(all)
 }

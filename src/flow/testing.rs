@@ -97,6 +97,7 @@ impl TestHost {
             uki_path: "usr/lib/modules/6.12/cfs-host.efi".into(),
             image_version: None,
             image_created: None,
+            bound_images: Vec::new(),
             deployed_at: now(),
             deployed_by: "cfs-host".into(),
             unknown: Default::default(),

@@ -19,8 +19,8 @@ use crate::import::{Entry, Item};
 type Files = FileSystem<Sha256HashValue>;
 type Outcome<T> = std::result::Result<T, String>;
 
-/// By this overlayfs knows a directory that hides all below it.
-const OPAQUE_XATTR: &str = "trusted.overlay.opaque";
+/// By these overlayfs knows a directory that hides all below it: root's, and a user's. Of a whiteout the writer says both.
+const OPAQUE_XATTRS: [&str; 2] = ["trusted.overlay.opaque", "user.overlay.opaque"];
 /// Attributes that a layer may set; the others would speak to overlayfs or the host's security modules.
 const ALLOWED: [&[u8]; 2] = [b"security.capability", b"user."];
 const REFUSED: &[u8] = b"user.overlay.";
@@ -84,7 +84,9 @@ fn make_opaque(own: &mut Files, below: &Files, marker: &[u8]) -> Outcome<()> {
         folder.sorted_entries().filter(|(_, inode)| matches!(inode, Inode::Leaf(id, _) if whiteouts.contains(id)));
     let names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
     names.iter().for_each(|name| folder.remove(name));
-    folder.stat.xattrs.insert(Box::from(OsStr::new(OPAQUE_XATTR)), Box::from(&b"y"[..]));
+    for name in OPAQUE_XATTRS {
+        folder.stat.xattrs.insert(Box::from(OsStr::new(name)), Box::from(&b"y"[..]));
+    }
     Ok(())
 }
 

@@ -25,7 +25,7 @@ pub struct Pool {
 }
 
 struct State {
-    free: Vec<Vec<u8>>,
+    free: Vec<Box<[u8]>>,
     /// Buffers that nobody has asked for yet.
     unmade: usize,
     reserve: usize,
@@ -41,12 +41,19 @@ impl Pool {
 
     /// The next part of a stream, filled to its end or to the end of the stream; waits for a buffer.
     pub(super) fn fill(self: &Arc<Self>, stream: &mut dyn Read) -> io::Result<Part> {
-        let mut buffer = Buffer { bytes: self.take(), pool: Arc::clone(self) };
-        stream.take(PART as u64).read_to_end(&mut buffer.bytes)?;
+        let mut buffer = Buffer { bytes: self.take(), filled: 0, pool: Arc::clone(self) };
+        while let Some(room) = buffer.bytes.get_mut(buffer.filled..).filter(|room| !room.is_empty()) {
+            match stream.read(room) {
+                Ok(0) => break,
+                Ok(length) => buffer.filled += length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(Arc::new(buffer))
     }
 
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> Box<[u8]> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(buffer) = state.free.pop() {
@@ -54,8 +61,7 @@ impl Pool {
             }
             if state.unmade > 0 {
                 state.unmade -= 1;
-                // One byte more: reading to the end looks for it there.
-                return Vec::with_capacity(PART + 1);
+                return vec![0; PART].into();
             }
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -84,7 +90,8 @@ impl Drop for Reserved {
 
 /// A filled buffer; goes back to its pool.
 pub(super) struct Buffer {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
+    filled: usize,
     pool: Arc<Pool>,
 }
 
@@ -92,14 +99,13 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.filled]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
+        let bytes = std::mem::take(&mut self.bytes);
         self.pool.state.lock().unwrap_or_else(PoisonError::into_inner).free.push(bytes);
         self.pool.returned.notify_one();
     }
@@ -261,7 +267,7 @@ mod tests {
         });
         let state = pool.state.lock().unwrap();
         assert_eq!((state.free.len(), state.unmade), (PARTS, 0));
-        assert!(state.free.iter().all(|buffer| buffer.capacity() == PART + 1), "a part grew");
+        assert!(state.free.iter().all(|buffer| buffer.len() == PART), "a part changed its size");
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct InstallPlan {
     pub kernel: String,
     /// Who signed the image, by the names in the policy that it was checked with.
     pub signers: Vec<String>,
+    /// The container images that it binds, and where they were read if not where their references say.
+    pub bound_images: Vec<super::bound::BoundImage>,
     /// Bytes on the root file system.
     pub content_bytes: u64,
     /// Whether the policy enforces.

@@ -52,6 +52,10 @@ pub struct Listed {
     pub unique_bytes: u64,
     /// Deployments of it.
     pub deployments: Vec<String>,
+    /// References by which deployments bind it.
+    pub bound_as: Vec<String>,
+    /// Those deployments.
+    pub bound_by: Vec<String>,
     /// podman's names of it, if it was published.
     pub published: Vec<String>,
     /// Why it is not whole, or cannot be read.

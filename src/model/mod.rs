@@ -1,6 +1,7 @@
 //! Words of the domain, data only: nothing here reads, writes or decides.
 
 pub mod arch;
+pub mod bound;
 pub mod disk;
 pub mod etc;
 pub mod fsck;

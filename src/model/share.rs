@@ -39,6 +39,8 @@ pub enum Because {
     Booted,
     /// It waits for the shutdown.
     Staged,
+    /// What runs, or waits, binds it.
+    Bound,
     /// It was, and something of podman's own builds on it.
     Needed,
 }
@@ -81,8 +83,8 @@ pub struct Shared {
     pub podman: Option<String>,
     /// Whether podman's configuration names the directory.
     pub configured: bool,
-    /// Whose podman sees it.
-    pub users: &'static str,
+    /// Whose podman sees images: the user's, or root's and those of the users who have images of their own.
+    pub users: String,
     /// In the order of their names.
     pub images: Vec<SharedImage>,
     /// Manifests of images that should be seen and cannot be, and why.

@@ -3,6 +3,7 @@
 use cfs_init::fallback::RefusalRecord;
 use serde::{Deserialize, Serialize};
 
+use super::bound::BoundImage;
 use super::update::{DeniedImage, Note, Staged, Trial};
 use super::Digest;
 
@@ -210,6 +211,8 @@ pub struct Deployment {
     pub image_version: Option<String>,
     /// When the image was built, if it says so.
     pub image_created: Option<String>,
+    /// Container images that it binds.
+    pub bound_images: Vec<BoundImage>,
     /// When.
     pub deployed_at: Option<String>,
 }

@@ -28,6 +28,8 @@ pub struct StorageUse {
     pub deployments: Part,
     /// Images that tags keep.
     pub images: Part,
+    /// Container images that deployments bind.
+    pub bound: Part,
     /// Layers of podman's storage, of images and containers.
     pub podman: Part,
     /// Where that is.

@@ -268,6 +268,8 @@ pub struct UpdatePlan {
     pub esp_peak: u64,
     /// Free bytes on the ESP.
     pub esp_free: u64,
+    /// References of the images that it binds; absent as long as it has not been fetched, for only the image itself tells.
+    pub bound_images: Option<Vec<String>>,
     /// Deployments that go.
     pub remove: Vec<String>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::published::Parts;
 use super::record::{big_data_file, link_name, ImageRecord, LayerRecord};
 use super::{Error, Result};
 use crate::store::Store;
-use crate::sys::{Composefs, Listing, Locked, Sys};
+use crate::sys::{parent, Composefs, Listing, Locked, Owners, Sys, UserNamespace};
 
 const LAYERS: &str = "overlay-layers";
 const IMAGES: &str = "overlay-images";
@@ -55,16 +55,31 @@ pub struct Image {
     pub listed: bool,
 }
 
+/// Whom a directory is for, if not for root.
+#[derive(Clone, Debug)]
+pub struct For {
+    /// Nobody else may enter.
+    pub uid: u32,
+    /// Whose the images' files are.
+    pub owners: Owners,
+}
+
 /// The directory.
 #[derive(Clone, Debug)]
 pub struct Directory {
     path: PathBuf,
+    user: Option<For>,
 }
 
 impl Directory {
     /// At this path, whatever is there.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), user: None }
+    }
+
+    /// At this path in a directory that is one user's.
+    pub fn of_user(path: &Path, user: For) -> Self {
+        Self { path: path.to_owned(), user: Some(user) }
     }
 
     /// Its path.
@@ -74,6 +89,9 @@ impl Directory {
 
     /// Makes all that podman needs of a store without images.
     pub fn create(&self, sys: &Sys) -> Result<()> {
+        if let Some(user) = &self.user {
+            sys.create_dir_for(parent(&self.path), user.uid)?;
+        }
         sys.create_dir(&self.path, 0o755)?;
         let held = statfs(&self.path).map_err(|error| self.unreadable(&self.path, error.into()))?;
         if held.f_type as u64 != TMPFS {
@@ -82,9 +100,10 @@ impl Directory {
         for folder in [LAYERS, IMAGES] {
             sys.create_dir(&self.path.join(folder), 0o755)?;
         }
-        // Images have old set-uid programs: nobody but root comes to their files by this way.
-        sys.create_dir(&self.path.join("overlay"), 0o700)?;
-        sys.create_dir(&self.path.join(LINKS), 0o700)?;
+        // Images have old set-uid programs: nobody but root comes to their files by this way, or the user whose directory it is.
+        let mode = if self.user.is_some() { 0o755 } else { 0o700 };
+        sys.create_dir(&self.path.join("overlay"), mode)?;
+        sys.create_dir(&self.path.join(LINKS), mode)?;
         let empty = LOCKS.map(|lock| (lock, "")).into_iter().chain(LISTS.map(|list| (list, "[]")));
         for (path, content) in empty.map(|(file, content)| (self.path.join(file), content)) {
             if !path.exists() {
@@ -101,14 +120,16 @@ impl Directory {
         let note = self.path.join(STORE);
         let own = fs::canonicalize(store.path()).map_err(|source| self.unreadable(store.path(), source))?;
         let known = fs::read_to_string(&note).unwrap_or_default();
-        let known = Path::new(&known);
-        if known != own {
-            if known.is_dir() && !self.layers()?.is_empty() {
+        let owners = self.user.as_ref().map(|user| format!("\n{}", user.owners)).unwrap_or_default();
+        let text = [own.as_os_str().as_encoded_bytes(), owners.as_bytes()].concat();
+        if known.as_bytes() != text {
+            let known = Path::new(known.lines().next().unwrap_or_default());
+            if known != own && known.is_dir() && !self.layers()?.is_empty() {
                 return Err(Error::OtherStore { directory: self.path.clone(), store: known.to_owned() });
             }
-            // Mounts over a store that is gone.
+            // Mounts over a store that is gone, or with owners that the user does not have any more.
             self.publish(sys, store, &[])?;
-            sys.write_file(&note, own.as_os_str().as_encoded_bytes(), 0o644)?;
+            sys.write_file(&note, &text, 0o644)?;
         }
         Ok(locked)
     }
@@ -117,8 +138,12 @@ impl Directory {
     pub fn publish(&self, sys: &Sys, store: &Store, images: &[Image]) -> Result<()> {
         let layers: BTreeMap<&str, &Layer> =
             images.iter().flat_map(|image| &image.layers).map(|layer| (layer.record.id.as_str(), layer)).collect();
-        for layer in layers.values() {
-            self.place(sys, store, layer)?;
+        let missing: Vec<&Layer> =
+            layers.values().copied().filter(|layer| !is_overlay(&self.diff(&layer.record.id))).collect();
+        let owners = self.user.as_ref().filter(|_| !missing.is_empty());
+        let owners = owners.map(|user| sys.user_namespace(&user.owners)).transpose()?;
+        for layer in missing {
+            self.place(sys, store, layer, owners.as_ref())?;
         }
         let listed: Vec<&ImageRecord> = images.iter().filter(|image| image.listed).map(|image| &image.record).collect();
         for image in &listed {
@@ -139,12 +164,9 @@ impl Directory {
     }
 
     /// A layer's names, then its content.
-    fn place(&self, sys: &Sys, store: &Store, layer: &Layer) -> Result<()> {
+    fn place(&self, sys: &Sys, store: &Store, layer: &Layer, owners: Option<&UserNamespace>) -> Result<()> {
         let id = &layer.record.id;
         let (diff, link) = (self.diff(id), link_name(id));
-        if is_overlay(&diff) {
-            return Ok(());
-        }
         let folder = self.layer(id);
         sys.create_dir(&folder, 0o755)?;
         sys.create_dir(&diff, 0o755)?;
@@ -154,18 +176,26 @@ impl Directory {
             sys.write_file(&folder.join("lower"), lower.join(":").as_bytes(), 0o644)?;
         }
         sys.replace_symlink(&Path::new("..").join(id).join("diff"), &self.path.join(LINKS).join(link))?;
-        let objects = fs::canonicalize(store.path()).map_err(|source| self.unreadable(store.path(), source))?;
-        sys.replace_symlink(&objects.join(layer.parts.list.object_path()), &self.list_of(id))?;
-        self.mount(sys, store, layer, &diff)
-    }
-
-    fn mount(&self, sys: &Sys, store: &Store, layer: &Layer, diff: &Path) -> Result<()> {
+        self.place_list(sys, store, layer)?;
         let digest = layer.parts.erofs;
         let (file, verity) = store.open_protected(sys, &digest)?;
         // What was stopped half way left the EROFS image without its objects.
-        sys.unmount_all(diff)?;
+        sys.unmount_all(&diff)?;
         let objects = store.objects();
-        Ok(sys.mount_composefs(&Composefs { image: &file, name: &digest.to_hex(), objects: &objects, verity }, diff)?)
+        let image = Composefs { image: &file, name: &digest.to_hex(), objects: &objects, verity, owners };
+        Ok(sys.mount_composefs(&image, &diff)?)
+    }
+
+    /// What gives the layer's tar stream again: an object of the store, or a copy for a user, who does not come to the store.
+    fn place_list(&self, sys: &Sys, store: &Store, layer: &Layer) -> Result<()> {
+        let (list, to) = (layer.parts.list, self.list_of(&layer.record.id));
+        if self.user.is_some() {
+            let mut bytes = Vec::new();
+            store.object(&list)?.read_to_end(&mut bytes).map_err(|source| self.unreadable(&to, source))?;
+            return Ok(sys.write_file(&to, &bytes, 0o644)?);
+        }
+        let objects = fs::canonicalize(store.path()).map_err(|source| self.unreadable(store.path(), source))?;
+        Ok(sys.replace_symlink(&objects.join(list.object_path()), &to)?)
     }
 
     fn place_documents(&self, sys: &Sys, image: &ImageRecord) -> Result<()> {

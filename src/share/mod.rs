@@ -9,12 +9,14 @@ mod own;
 mod plan;
 pub mod published;
 mod record;
+mod subids;
 mod tarsplit;
 
-pub use directory::{Directory, Image, Layer};
+pub use directory::{Directory, For, Image, Layer};
 pub use own::Own;
-pub use plan::{consider, Ground};
+pub use plan::{consider, Ground, GroundOfUser};
 pub use record::{chain_ids, podman_name, ImageRecord, LayerRecord};
+pub use subids::extents;
 
 use std::path::PathBuf;
 

@@ -13,9 +13,14 @@ use super::{Error, Result};
 /// Containers that go with the next restart are in a list of their own.
 const LISTS: [&str; 2] = ["", "volatile-"];
 
+/// Gives the content of a file, if it is there.
+pub type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<Option<Vec<u8>>>;
+
 /// podman's own images, layers and containers.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
+    /// Nobody can tell now what it has: a home that is not there yet. Whatever it may need stays.
+    pub is_unknown: bool,
     images: Vec<OwnImage>,
     containers: Vec<OwnContainer>,
     /// Layer and the one below it.
@@ -25,10 +30,18 @@ pub struct Own {
 impl Own {
     /// Reads the lists; a store that is not there has nothing.
     pub fn read(root: &Path) -> Result<Self> {
-        let mut own = Self { images: list(&root.join("overlay-images/images.json"))?, ..Self::default() };
+        Self::read_by(root, &|path| match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        })
+    }
+
+    /// Reads the lists of a store in another way than as files of ours.
+    pub fn read_by(root: &Path, reader: Reader<'_>) -> Result<Self> {
+        let mut own = Self { images: list(&root.join("overlay-images/images.json"), reader)?, ..Self::default() };
         for kind in LISTS {
-            own.containers.extend(list(&root.join(format!("overlay-containers/{kind}containers.json")))?);
-            let layers: Vec<OwnLayer> = list(&root.join(format!("overlay-layers/{kind}layers.json")))?;
+            own.containers.extend(list(&root.join(format!("overlay-containers/{kind}containers.json")), reader)?);
+            let layers: Vec<OwnLayer> = list(&root.join(format!("overlay-layers/{kind}layers.json")), reader)?;
             let parent = |layer: &OwnLayer| layer.parent.clone().filter(|id| !id.is_empty());
             own.parents.extend(layers.into_iter().map(|layer| (layer.id.clone(), parent(&layer))));
         }
@@ -90,12 +103,12 @@ fn short(id: &str) -> &str {
 }
 
 /// A JSON list; an absent file is an empty one.
-fn list<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+fn list<T: DeserializeOwned>(path: &Path, reader: Reader<'_>) -> Result<Vec<T>> {
+    match reader(path) {
         Err(source) => Err(Error::Read { path: path.to_owned(), source }),
-        Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => Ok(Vec::new()),
-        Ok(bytes) => serde_json::from_slice(&bytes)
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(bytes)) if bytes.iter().all(u8::is_ascii_whitespace) => Ok(Vec::new()),
+        Ok(Some(bytes)) => serde_json::from_slice(&bytes)
             .map_err(|error| Error::Read { path: path.to_owned(), source: io::Error::other(error) }),
     }
 }

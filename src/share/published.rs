@@ -46,6 +46,15 @@ fn layer_name(chain_id: &str) -> String {
     format!("cfs-share-layer-{chain_id}")
 }
 
+/// Makes what is missing of what podman will read; all is durable on return. Nothing keeps it yet.
+pub fn prepare(store: &Store, sys: &Sys, manifest: (&str, &Digest), layers: &[StoredLayer]) -> Result<()> {
+    let name = stream_name(manifest.0);
+    match is_kept(store, &name, layers) {
+        true => Ok(()),
+        false => make(store, sys, &name, manifest.1, layers),
+    }
+}
+
 /// Makes what is missing, and keeps it under this tag; all is durable on return.
 pub fn keep(
     store: &Store,
@@ -54,10 +63,7 @@ pub fn keep(
     layers: &[StoredLayer],
     (folder, tag): (&str, &str),
 ) -> Result<()> {
-    let name = stream_name(manifest.0);
-    if !is_kept(store, &name, layers) {
-        make(store, sys, &name, manifest.1, layers)?;
-    }
+    prepare(store, sys, manifest, layers)?;
     tag_as(store, sys, manifest.0, (folder, tag))
 }
 

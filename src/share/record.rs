@@ -111,8 +111,14 @@ pub fn big_data_file(key: &str) -> String {
     }
 }
 
-/// A name as podman writes it, made of a reference's name; `None` if podman would not have it.
+/// A name as podman writes it, made of a reference's name; `None` if podman would not have it. A digest stays, and no tag beside it.
 pub fn podman_name(name: &str) -> Option<String> {
+    if let Some((name, digest)) = name.split_once('@') {
+        let digits = digest.strip_prefix("sha256:")?;
+        let is_digest = digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let tagged = podman_name(name).filter(|_| is_digest)?;
+        return Some(format!("{}@{digest}", tagged.rsplit_once(':')?.0));
+    }
     let (name, tag) = match name.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
         _ => (name, "latest"),
@@ -130,6 +136,8 @@ pub fn podman_name(name: &str) -> Option<String> {
         (_, false) => "docker.io".to_owned(),
     };
     let path = if is_host || first.is_empty() { rest } else { name };
+    // What has no folder there lies in this one.
+    let path = if host == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
     let host_is_fine = host.split(':').next().is_some_and(part) && host.chars().filter(|c| *c == ':').count() < 2;
     let tag_is_fine = !tag.is_empty()
         && tag.len() <= 128
@@ -205,6 +213,7 @@ mod tests {
             ("app", Some("localhost/app:latest")),
             ("library/app:1", Some("docker.io/library/app:1")),
             ("localhost/app:V1", Some("localhost/app:V1")),
+            ("docker.io/app:1", Some("docker.io/library/app:1")),
             ("example.org/Host:v1", None),
             ("a b", None),
             ("", None),
@@ -213,5 +222,11 @@ mod tests {
         ] {
             assert_eq!(podman_name(name).as_deref(), full, "{name}");
         }
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        for name in ["example.org/app", "example.org/app:v1"] {
+            let full = Some(format!("example.org/app@{digest}"));
+            assert_eq!(podman_name(&format!("{name}@{digest}")), full, "podman has no tag beside a digest");
+        }
+        assert_eq!(podman_name("example.org/app@sha256:00"), None);
     }
 }

@@ -2,11 +2,16 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{flock, FlockOperation};
 use rustix::io::Errno;
 
 use super::{Error, Result, Store};
+
+/// A look at the store is over by then, and so is the start of a child, which holds its parent's files until it is another program.
+const MOMENT: Duration = Duration::from_millis(500);
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// The repository, used by nobody else; dropped, it is shared again.
 pub(super) struct Alone<'a>(pub(super) &'a Store);
@@ -20,14 +25,18 @@ impl Drop for Alone<'_> {
 }
 
 impl Store {
-    /// Waits for nobody: who holds the repository may hold it for hours.
+    /// Waits a moment and no longer: who holds the repository may hold it for hours.
     pub(super) fn alone(&self) -> Result<Alone<'_>> {
         // The kernel lets the old lock go before it tries the new one: the guard brings it back either way.
         let guard = Alone(self);
-        match flock(&self.lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(guard),
-            Err(Errno::WOULDBLOCK) => Err(Error::InUse { path: self.path.clone() }),
-            Err(error) => Err(Error::Read { path: self.path.clone(), source: error.into() }),
+        let started = Instant::now();
+        loop {
+            match flock(&self.lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(guard),
+                Err(Errno::WOULDBLOCK) if started.elapsed() < MOMENT => std::thread::sleep(BETWEEN),
+                Err(Errno::WOULDBLOCK) => return Err(Error::InUse { path: self.path.clone() }),
+                Err(error) => return Err(Error::Read { path: self.path.clone(), source: error.into() }),
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::gc::STREAMS;
-use super::refs::{encode, REFS};
+use super::refs::{encode, list, REFS};
 use super::{Result, Store};
 use crate::model::Digest;
 use crate::sys::Sys;
@@ -26,6 +26,16 @@ impl Store {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             found.push(Tag { text: decode(&name), stream: self.name_behind(STREAMS, &path)? });
         }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The folders of tags whose names begin so, sorted: what follows in each name. One stays when its last tag is gone.
+    pub fn tag_folders(&self, prefix: &str) -> Result<Vec<String>> {
+        let refs = self.path.join(STREAMS).join(REFS);
+        let folders = list(&refs)?.into_iter().filter(|(_, _, kind)| kind.is_dir());
+        let mut found: Vec<String> =
+            folders.filter_map(|(_, name, _)| name.strip_prefix(prefix).map(str::to_owned)).collect();
         found.sort();
         Ok(found)
     }
@@ -82,6 +92,7 @@ mod tests {
         store.untag(&sys, "oci", tags[0]).unwrap();
         store.untag(&sys, "oci", tags[0]).unwrap();
         assert_eq!(texts(&store), tags[1..]);
+        assert_eq!(store.tag_folders("o").unwrap(), ["ci", "ther"]);
         assert!(!store.is_tagged("oci", tags[0], "s"));
     }
 

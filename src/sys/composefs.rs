@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use cfs_init::mount::detached;
@@ -12,7 +12,8 @@ use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{move_mount, unmount, MountAttrFlags, MoveMountFlags, UnmountFlags};
 
-use super::{Result, Sys};
+use super::syscalls::idmap;
+use super::{Result, Sys, UserNamespace};
 
 /// Whether the kernel checks what is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Composefs<'a> {
     pub objects: &'a Path,
     /// Whether what is read is checked.
     pub verity: Verity,
+    /// Whose its files are, if not those whom it names.
+    pub owners: Option<&'a UserNamespace>,
 }
 
 impl Sys {
@@ -62,6 +65,10 @@ impl Composefs<'_> {
         let at = text(&std::path::absolute(at)?)?;
         let image = format!("/proc/self/fd/{}", self.image.as_raw_fd());
         let erofs = detached("erofs", &[("ro", ""), ("source", &image)], attributes).map_err(io::Error::other)?;
+        if let Some(owners) = self.owners {
+            let fail = |error| io::Error::other(format!("EROFS with other owners: {error}"));
+            idmap(erofs.as_fd(), owners.as_fd()).map_err(fail)?;
+        }
         // overlayfs takes a layer by its path: the directory itself lends the EROFS a place for a moment.
         move_mount(&erofs, "", CWD, &*at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
         let verity = if self.verity == Verity::Required { "require" } else { "off" };

@@ -13,6 +13,8 @@ mod files;
 mod kernel;
 mod limited;
 mod original;
+mod owners;
+mod syscalls;
 mod tree;
 mod unnamed;
 
@@ -25,6 +27,7 @@ pub use files::{parent, NewFile};
 pub use kernel::{Detached, Listing, Locked};
 pub use limited::Ended;
 pub use original::Original;
+pub use owners::{Extent, Owners, UserNamespace};
 pub use tree::ScratchDir;
 pub use unnamed::Unnamed;
 

@@ -24,13 +24,17 @@ pub fn pulled(pulled: &Pulled) -> String {
     table.render()
 }
 
-/// A row for each reference, and for each image that deployments alone keep.
+/// A row for each reference, and for each name by which a deployment binds an image, and for each image that deployments alone keep.
 pub fn list(images: &[Listed]) -> String {
     let mut rows = vec![["REFERENCE", "MANIFEST", "IMAGE", "SIZE", "OWN", "KEPT BY"].map(str::to_owned)];
     for image in images {
-        let named = image.references.iter().map(String::as_str);
-        let names: Vec<&str> = if image.references.is_empty() { vec!["-"] } else { named.collect() };
-        rows.extend(names.into_iter().map(|name| row(name, image)));
+        let bound = image.bound_as.iter().filter(|name| !image.references.contains(name));
+        let tagged = image.references.iter().map(|name| (&**name, true));
+        let mut names: Vec<(&str, bool)> = tagged.chain(bound.map(|name| (&**name, false))).collect();
+        if names.is_empty() {
+            names.push(("-", false));
+        }
+        rows.extend(names.into_iter().map(|(name, is_tag)| row(name, is_tag, image)));
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..6).map(width).collect();
@@ -41,13 +45,14 @@ pub fn list(images: &[Listed]) -> String {
     rows.iter().map(pad).collect()
 }
 
-fn row(name: &str, image: &Listed) -> [String; 6] {
+fn row(name: &str, is_tag: bool, image: &Listed) -> [String; 6] {
     let digest = image.manifest_digest.trim_start_matches("sha256:");
     let short = |text: &str| plain(&text.chars().take(12).collect::<String>());
     let of = image.bootable_digest.or(image.image_digest).map_or("-".to_owned(), |digest| short(&digest.to_hex()));
-    let tag = (name != "-").then_some("tag");
+    let tag = is_tag.then_some("tag");
+    let bound: Vec<String> = image.bound_by.iter().map(|id| format!("bound by {id}")).collect();
     let published: Vec<String> = image.published.iter().map(|name| plain(&format!("podman: {name}"))).collect();
-    let others = image.deployments.iter().chain(&published).map(String::as_str);
+    let others = image.deployments.iter().chain(&bound).chain(&published).map(String::as_str);
     let kept: Vec<&str> = tag.into_iter().chain(others).collect();
     let kept = match &image.problem {
         Some(problem) => format!("{}: NOT WHOLE: {}", kept.join(", "), plain(problem)),
@@ -97,15 +102,19 @@ mod tests {
             bytes: 2048,
             unique_bytes: 1024,
             deployments: deployments.iter().map(|text| text.to_string()).collect(),
+            bound_as: Vec::new(),
+            bound_by: Vec::new(),
             published: Vec::new(),
             problem: problem.map(str::to_owned),
         };
-        let text = list(&[image(&["oci:a", "oci:bb\x1b"], &["x.0"], None), image(&[], &["y.0"], Some("gone"))]);
+        let bound = Listed { bound_as: vec!["oci:c".into()], bound_by: vec!["x.0".into()], ..image(&[], &[], None) };
+        let text = list(&[image(&["oci:a", "oci:bb\x1b"], &["x.0"], None), image(&[], &["y.0"], Some("gone")), bound]);
         let expected = "\
 REFERENCE  MANIFEST      IMAGE         SIZE     OWN      KEPT BY
 oci:a      abababababab  010101010101  2.0 KiB  1.0 KiB  tag, x.0
 oci:bb     abababababab  010101010101  2.0 KiB  1.0 KiB  tag, x.0
 -          abababababab  010101010101  2.0 KiB  1.0 KiB  y.0: NOT WHOLE: gone
+oci:c      abababababab  010101010101  2.0 KiB  1.0 KiB  bound by x.0
 ";
         assert_eq!(text, expected);
     }

@@ -2,6 +2,7 @@
 
 use super::bytes;
 use super::table::Table;
+use crate::model::bound::BoundImage;
 use crate::model::disk::{InstallPlan, Span, TargetKind};
 
 /// The plan as a table.
@@ -21,6 +22,7 @@ pub fn plan(plan: &InstallPlan) -> String {
         .row("  digest", plan.image.to_hex())
         .row("  signed by", plan.signers.join(", "))
         .row("  mode", if plan.enforces { "enforce" } else { "PERMISSIVE: failed checks will not stop a boot" })
+        .row("  binds", binds(plan))
         .row("target", format!("{} ({kind})", disk.target.display()))
         .row("  size", bytes(disk.size))
         .row("  esp", span(disk.esp))
@@ -28,4 +30,16 @@ pub fn plan(plan: &InstallPlan) -> String {
         .row("deployment", &plan.deployment)
         .row("  entry", &plan.entry);
     table.render()
+}
+
+/// Each bound image, and where it was read.
+fn binds(plan: &InstallPlan) -> String {
+    let one = |image: &BoundImage| match &image.read_from {
+        Some(from) => format!("{} ({}), read from {from}", image.reference, image.manifest_digest),
+        None => format!("{} ({}), read from there", image.reference, image.manifest_digest),
+    };
+    match plan.bound_images.is_empty() {
+        true => "no other image".to_owned(),
+        false => plan.bound_images.iter().map(one).collect::<Vec<_>>().join("; "),
+    }
 }

@@ -10,8 +10,11 @@ pub fn shown(name: &str) -> String {
 }
 
 /// podman does not look where images are shown.
-pub fn unread(directory: &str) -> String {
-    format!("podman's storage.conf does not name {directory} in additionalimagestores, so podman does not look there")
+pub fn unread(shared: &Shared) -> String {
+    let directory = plain(&shared.directory);
+    format!(
+        "podman does not look there: its storage.conf has no line `additionalimagestores = [\"{directory}\"]` below [storage.options]"
+    )
 }
 
 /// Each image, then how and why.
@@ -27,11 +30,8 @@ pub fn list(shared: &Shared) -> String {
     table
         .row("directory", &shared.directory)
         .row("podman", shared.podman.as_deref().unwrap_or("not installed"))
-        .row(
-            "configured",
-            if shared.configured { "yes".to_owned() } else { format!("no: {}", unread(&shared.directory)) },
-        )
-        .row("users", shared.users);
+        .row("configured", if shared.configured { "yes".to_owned() } else { format!("no: {}", unread(shared)) })
+        .row("users", &shared.users);
     for considered in &shared.considered {
         let verdict = if considered.chosen { "used: " } else { "" };
         table.row(form(considered.form), format!("{verdict}{}", considered.why));
@@ -69,6 +69,7 @@ fn reason(because: Because) -> &'static str {
         Because::Asked => "published",
         Because::Booted => "runs",
         Because::Staged => "staged",
+        Because::Bound => "bound to what runs or is staged",
         Because::Needed => "something of podman's builds on it",
     }
 }
@@ -97,7 +98,7 @@ mod tests {
             verity: true,
             podman: Some("5.4.2".into()),
             configured: false,
-            users: "root",
+            users: "root".into(),
             images: vec![image],
             broken: [("sha256:11".to_owned(), "gone".to_owned())].into(),
         };

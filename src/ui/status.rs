@@ -193,6 +193,9 @@ fn deployment(deployment: &Deployment) -> String {
         .row("  image", named(deployment))
         .row("  digest", deployment.image.map_or_else(unknown, |image| image.to_hex()))
         .row("  since", deployment.deployed_at.clone().unwrap_or_else(unknown));
+    for bound in &deployment.bound_images {
+        table.row("  binds", format!("{} ({})", bound.reference, bound.manifest_digest));
+    }
     if let Some(health) = &deployment.health {
         table.row("  health", verdict(health));
     }

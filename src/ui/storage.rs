@@ -6,7 +6,12 @@ use crate::model::storage::{Part, StorageUse};
 /// A row for each kind of user, and what sharing saves.
 pub fn usage(all: &StorageUse) -> String {
     let mut text = row("TYPE", "TOTAL", "SIZE");
-    let users = [("Deployments", all.deployments), ("Pulled images", all.images), ("podman's layers", all.podman)];
+    let users = [
+        ("Deployments", all.deployments),
+        ("Bound images", all.bound),
+        ("Pulled images", all.images),
+        ("podman's layers", all.podman),
+    ];
     for (name, Part { count, bytes: size }) in users {
         text += &row(name, &count.to_string(), &bytes(size));
     }
@@ -36,21 +41,23 @@ mod tests {
         let part = |count, bytes| Part { count, bytes };
         let all = StorageUse {
             deployments: part(2, 4096),
+            bound: part(1, 1024),
             images: part(1, 2048),
             podman: part(12, 3072),
             podman_storage: Some("/var/lib/containers/storage".into()),
             objects: part(7, 3000),
             linked: part(3, 2048),
             cloned_bytes: 0,
-            bytes_apart: 9216,
+            bytes_apart: 10240,
             bytes_stored: 4024,
         };
         let expected = "\
 TYPE             TOTAL   SIZE
 Deployments      2       4.0 KiB
+Bound images     1       1.0 KiB
 Pulled images    1       2.0 KiB
 podman's layers  12      3.0 KiB
-Apart                    9.0 KiB
+Apart                    10.0 KiB
 Stored                   3.9 KiB
 
 7 objects of 2.9 KiB, of these

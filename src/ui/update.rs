@@ -2,6 +2,7 @@
 
 use super::bytes;
 use super::table::Table;
+use crate::model::bound::PlannedBound;
 use crate::model::update::{RolledBack, Staged, UpdatePlan};
 
 /// The plan, a line each: what is fetched, how store and ESP grow, what goes.
@@ -15,17 +16,29 @@ pub fn plan(plan: &UpdatePlan) -> String {
         .row("fetch", format!("{}, {} of {} layers are new", bytes(plan.bytes_to_fetch), plan.new_layers, plan.layers))
         .row("store", format!("grows by at most {}", of(plan.store_growth, plan.store_free)))
         .row("esp", format!("needs {}", of(plan.esp_peak, plan.esp_free)))
+        .row("binds", binds(plan))
         .row("remove", if plan.remove.is_empty() { "nothing".to_owned() } else { plan.remove.join(", ") });
     table.render()
 }
 
+fn binds(plan: &UpdatePlan) -> String {
+    match plan.bound_images.as_deref() {
+        None => "told once the image is fetched and verified".to_owned(),
+        Some([]) => "no other image".to_owned(),
+        Some(images) => images.join(", "),
+    }
+}
+
 /// What was staged, and what happens next. `summary` says what it took.
-pub fn staged(staged: &Staged, summary: Option<&str>) -> String {
+pub fn staged(staged: &Staged, bound: &[PlannedBound], summary: Option<&str>) -> String {
     let mut table = Table::default();
     table
         .row("staged", staged.deployment.to_string())
         .row("  image", &staged.reference)
         .row("  digest", staged.image.to_hex());
+    for PlannedBound { image, .. } in bound {
+        table.row("  binds", format!("{} ({})", image.reference, image.manifest_digest));
+    }
     if let Some(summary) = summary {
         table.row("  took", summary);
     }

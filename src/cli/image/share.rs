@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::print_json;
 use crate::cli::sysroot::Sysroot;
 use crate::flow::host::Host;
-use crate::flow::share::{self, Place, DIRECTORY};
+use crate::flow::share::{self, Place, User, DIRECTORY, USERS};
 use crate::model::share::Shared;
 use crate::store::Store;
 use crate::sys::Sys;
@@ -72,9 +72,13 @@ pub(super) struct Shown {
 /// Where podman looks.
 #[derive(Debug, clap::Args)]
 struct At {
-    /// The additional image store; in memory, and named in podman's storage.conf
-    #[arg(long, value_name = "DIR", default_value_os_t = Path::new("/").join(DIRECTORY))]
-    to: PathBuf,
+    /// Whose podman: this user's, who runs podman without root; else root's
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Where images are shown, in memory: the additional image store that podman's storage.conf names, by default
+    /// /run/cfs-host/containers; with --user the directory that it is made in, by default /run/cfs-host/users/UID
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -88,22 +92,33 @@ impl At {
         &self,
         sysroot: &Sysroot,
         store: &Store,
+        sys: &Sys,
         act: impl FnOnce(&Place<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        if let Some(name) = &self.user {
+            let user = User::find(sys, name)?;
+            let to = self.to.clone().unwrap_or_else(|| user.below(&Path::new("/").join(USERS)));
+            return act(&Place::of_user(store, &to, user));
+        }
         let host = if sysroot.is_given() { None } else { Host::read(Path::new("/")).ok() };
-        act(&Place::new(store, &self.to, host.as_ref()))
+        let to = self.to.clone().unwrap_or_else(|| Path::new("/").join(DIRECTORY));
+        act(&Place::new(store, &to, host.as_ref()))
     }
 }
 
 impl Shown {
     /// Fails if an image could not be shown, before anything is fetched for it.
     pub fn check(&self, sysroot: &Sysroot, store: &Store, sys: &Sys) -> anyhow::Result<()> {
-        self.at.with(sysroot, store, |place| share::require_form(place, sys))
+        self.at.with(sysroot, store, sys, |place| share::require_form(place, sys))
     }
 
     /// Shows an image that is in the store; gives its name.
     pub fn share(&self, sysroot: &Sysroot, store: &Store, sys: &Sys, image: &str) -> anyhow::Result<String> {
-        self.at.with(sysroot, store, |place| share::share(place, sys, image, self.name.as_deref()))
+        self.at.with(sysroot, store, sys, |place| {
+            let name = share::share(place, sys, image, self.name.as_deref())?;
+            share::configure(place, sys)?;
+            Ok(name)
+        })
     }
 }
 
@@ -112,7 +127,7 @@ pub fn share(args: Share) -> anyhow::Result<()> {
     share::require_root()?;
     let (store, sys) = (args.sysroot.store()?, Sys::from_env()?);
     let name = args.image.as_ref().map(|image| args.shown.share(&args.sysroot, &store, &sys, image)).transpose()?;
-    let shared = args.shown.at.with(&args.sysroot, &store, |place| match &name {
+    let shared = args.shown.at.with(&args.sysroot, &store, &sys, |place| match &name {
         Some(_) => share::status(place, &sys),
         None => share::sync(place, &sys),
     })?;
@@ -129,7 +144,7 @@ pub fn share(args: Share) -> anyhow::Result<()> {
 pub fn unshare(args: Unshare) -> anyhow::Result<()> {
     share::require_root()?;
     let (store, sys) = (args.sysroot.store()?, Sys::from_env()?);
-    let hidden = args.at.with(&args.sysroot, &store, |place| share::unshare(place, &sys, &args.images))?;
+    let hidden = args.at.with(&args.sysroot, &store, &sys, |place| share::unshare(place, &sys, &args.images))?;
     match args.json {
         true => print_json("ImageUnshare", &Hidden { hidden })?,
         false => hidden.iter().for_each(|name| println!("podman does not see {} any more", ui::plain(name))),
@@ -141,7 +156,7 @@ pub fn unshare(args: Unshare) -> anyhow::Result<()> {
 pub fn list(args: List) -> anyhow::Result<()> {
     share::require_root()?;
     let (store, sys) = (args.sysroot.store()?, Sys::from_env()?);
-    let shared = args.at.with(&args.sysroot, &store, |place| share::status(place, &sys))?;
+    let shared = args.at.with(&args.sysroot, &store, &sys, |place| share::status(place, &sys))?;
     match args.json {
         true => print_json("ImageShared", &shared)?,
         false => print!("{}", ui::share::list(&shared)),
@@ -151,6 +166,6 @@ pub fn list(args: List) -> anyhow::Result<()> {
 
 fn warn_if_unread(shared: &Shared) {
     if !shared.configured {
-        eprintln!("warning: {}", ui::share::unread(&shared.directory));
+        eprintln!("warning: {}", ui::share::unread(shared));
     }
 }

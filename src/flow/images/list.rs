@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::flow::import::{images_of, manifest_of, manifest_stream, TAGS};
 use crate::flow::prune::deployments;
+use crate::flow::share::{folder_of, users};
 use crate::model::image::Listed;
 use crate::model::Digest;
 use crate::share::published;
@@ -18,14 +19,24 @@ pub fn list(store: &Store, sysroot: &Path) -> anyhow::Result<Vec<Listed>> {
             entry(&mut found, digest).references.push(tag.text);
         }
     }
-    for tag in store.tags(published::ASKED)? {
-        if let Some(digest) = published::manifest_of(&tag.stream) {
-            entry(&mut found, digest).published.push(tag.text);
+    let of_users = users(store)?.into_iter().map(|user| (folder_of(&user), format!(" ({user})")));
+    for (folder, whose) in std::iter::once((published::ASKED.to_owned(), String::new())).chain(of_users) {
+        for tag in store.tags(&folder)? {
+            if let Some(digest) = published::manifest_of(&tag.stream) {
+                entry(&mut found, digest).published.push(tag.text + &whose);
+            }
         }
     }
     for (id, directory) in deployments(sysroot)? {
         if let Ok(origin) = directory.origin {
             entry(&mut found, &origin.manifest_digest).deployments.push(id.to_string());
+            for bound in origin.bound_images {
+                let listed = entry(&mut found, &bound.manifest_digest);
+                listed.bound_by.push(id.to_string());
+                if !listed.bound_as.contains(&bound.reference) {
+                    listed.bound_as.push(bound.reference);
+                }
+            }
         }
     }
     let mut all = Vec::new();
@@ -49,6 +60,8 @@ fn entry<'a>(found: &'a mut BTreeMap<String, Listed>, digest: &str) -> &'a mut L
         bytes: 0,
         unique_bytes: 0,
         deployments: Vec::new(),
+        bound_as: Vec::new(),
+        bound_by: Vec::new(),
         published: Vec::new(),
         problem: None,
     })
@@ -79,6 +92,7 @@ fn measure(store: &Store, all: Vec<(Listed, HashSet<Digest>)>) -> Vec<Listed> {
             listed
         })
         .collect();
-    listed.sort_by(|one, two| (&one.references, &one.manifest_digest).cmp(&(&two.references, &two.manifest_digest)));
+    let order = |one: &Listed| (one.references.clone(), one.bound_as.clone(), one.manifest_digest.clone());
+    listed.sort_by_key(order);
     listed
 }

@@ -40,7 +40,10 @@ pub fn mount(
         .into());
     }
     let objects = store.objects();
-    sys.mount_composefs(&Composefs { image: &file, name: &digest.to_hex(), objects: &objects, verity }, at)?;
+    sys.mount_composefs(
+        &Composefs { image: &file, name: &digest.to_hex(), objects: &objects, verity, owners: None },
+        at,
+    )?;
     Ok((digest, verity))
 }
 

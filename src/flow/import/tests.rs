@@ -99,3 +99,18 @@ fn each_layer_tells_that_it_begins_and_ends_or_that_it_is_known() {
     image.import(&store, &watch).unwrap();
     assert!(layers(&events).iter().all(|told| told.1 == LayerState::Known && told.2 == 0));
 }
+
+#[test]
+fn a_container_that_is_there_is_not_read_again_unless_an_object_is_lost() {
+    let (dir, store) = store();
+    let image = image();
+    let import = || import_container(&image, &store, &Sys::real(), &|_| ()).unwrap();
+    assert!(import().bytes_fetched > 0);
+    let again = import();
+    assert_eq!((again.bytes_fetched, again.bytes_written, again.objects_new), (0, 0, 0));
+    let tree = stored_tree(&store, &image.digest()).unwrap();
+    let Some((Node::Object { digest, .. }, _)) = tree.get("usr/base") else { panic!("a large file is an object") };
+    std::fs::remove_file(dir.path().join(digest.object_path())).unwrap();
+    assert!(import().bytes_fetched > 0, "the layer that lost it is read");
+    stored_tree(&store, &image.digest()).unwrap();
+}

@@ -66,6 +66,7 @@ impl Workshop {
             trust: trust(&self.keys),
             scratch: None,
             fetch: fetch::Options::default(),
+            bound_from: Default::default(),
         }
     }
 

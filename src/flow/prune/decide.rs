@@ -3,10 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::Observed;
-use crate::flow::import::manifest_stream;
+use crate::flow::bound::keep_with;
 use crate::flow::Refused;
-use crate::model::{DeploymentId, EntryName};
+use crate::model::{DeploymentId, Digest, EntryName};
 use crate::store::Roots;
+
+/// What the store keeps beside what deployments need.
+#[derive(Clone, Debug, Default)]
+pub struct Also {
+    /// EROFS images.
+    pub images: Vec<Digest>,
+    /// Streams, by name.
+    pub streams: Vec<String>,
+}
 
 /// A deployment that goes, and why.
 pub(super) type Going = (DeploymentId, String);
@@ -115,19 +124,22 @@ impl Observed {
         Ok(self.ukis.keys().filter(|name| !needed.contains(*name)).cloned().collect())
     }
 
-    /// What the store must keep for those who stay, and beside that these streams; or why it keeps everything.
-    pub fn roots(&self, gone: &BTreeSet<DeploymentId>, streams: &[String]) -> Result<Roots, String> {
+    /// What the store must keep for those who stay, and beside that this; or why it keeps everything.
+    pub fn roots(&self, gone: &BTreeSet<DeploymentId>, also: &Also) -> Result<Roots, String> {
         let mut roots = Roots::default();
         if let Some(image) = self.booted_image {
             roots.image(image);
         }
-        for name in streams {
+        for image in &also.images {
+            roots.image(*image);
+        }
+        for name in &also.streams {
             roots.stream(name);
         }
         for (_, directory) in self.directories.iter().filter(|(id, _)| !gone.contains(id)) {
             let origin =
                 directory.origin.as_ref().map_err(|why| format!("nothing is removed from the store: {why}"))?;
-            roots.image(origin.image).stream(manifest_stream(&origin.manifest_digest));
+            keep_with(&mut roots, origin);
         }
         Ok(roots)
     }

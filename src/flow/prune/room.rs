@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rustix::fs::statvfs;
 
+use super::decide::Also;
 use super::observe::Observed;
 use super::Plan;
 use crate::boot::running_esp::RunningEsp;
@@ -19,8 +20,8 @@ pub struct Need {
     pub esp: u64,
     /// Bytes in the store.
     pub store: u64,
-    /// Streams in the store that it builds on, so that it need not fetch them again.
-    pub streams: Vec<String>,
+    /// What it builds on, in the store, so that it need not fetch it again.
+    pub keep: Also,
 }
 
 /// Free bytes.
@@ -90,7 +91,7 @@ pub(super) fn plan(observed: Observed, store: &Store, free: Free, need: &Need, k
         let ids = gone.iter().map(|(id, _)| id.clone()).collect();
         let short = shortage(&observed, store, free, need, &ids);
         if short.is_none() {
-            return Ok(Plan { observed, gone, streams: need.streams.clone() });
+            return Ok(Plan { observed, gone, also: need.keep.clone() });
         }
         match more.next() {
             Some((id, _)) => gone.push((id, "an update needs its room".to_owned())),
@@ -111,7 +112,7 @@ fn shortage(observed: &Observed, store: &Store, free: Free, need: &Need, gone: &
         Err(why) => left_alone.push(why),
     }
     if room.store < need.store {
-        let roots = observed.roots(gone, &need.streams);
+        let roots = observed.roots(gone, &need.keep);
         match roots.and_then(|roots| store.garbage(&roots).map_err(|error| error.to_string())) {
             Ok(garbage) => room.store = room.store.saturating_add(garbage.bytes()),
             Err(why) => left_alone.push(why),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{add_garbage, deployments};
 use crate::deploy::layout::REPOSITORY;
-use crate::flow::import::manifest_stream;
+use crate::flow::bound::keep_with;
 use crate::model::prune::{Because, Pruned};
 use crate::store::{Roots, Store};
 use crate::sys::Sys;
@@ -29,9 +29,7 @@ fn run(sysroot: &Path, sys: Option<&Sys>) -> anyhow::Result<Pruned> {
         let why = "only the store is looked at".to_owned();
         pruned.stay.push(Because { deployment: id.to_string(), why });
         match directory.origin {
-            Ok(origin) => {
-                roots.image(origin.image).stream(manifest_stream(&origin.manifest_digest));
-            }
+            Ok(origin) => keep_with(&mut roots, &origin),
             Err(why) => pruned.left_alone.push(format!("nothing is removed from the store: {why}")),
         }
     }

@@ -245,7 +245,7 @@ fn an_update_takes_the_surplus_first_and_says_exactly_what_is_missing() {
     let observed = Observed::of(&running, &host.esp()).unwrap();
     let plan = |free: Free, need: &Need, keep| room::plan(observed.clone(), &store, free, need, keep);
     let gone = |plan: &Plan| plan.gone.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
-    let need = |esp, store| Need { esp, store, streams: Vec::new() };
+    let need = |esp, store| Need { esp, store, keep: Also::default() };
     let free = Free { esp: 100, store: 1000 };
     // Enough: what is kept by number stays.
     assert_eq!(gone(&plan(free, &need(100, 1000), 3).unwrap()), [ids[4].clone()]);
@@ -256,7 +256,9 @@ fn an_update_takes_the_surplus_first_and_says_exactly_what_is_missing() {
         assert!(refused.contains(text), "{refused}");
     }
     // The store: what only 4 uses, then what only 1 uses.
-    let roots = |ids: &[&DeploymentId]| observed.roots(&ids.iter().map(|id| (*id).clone()).collect(), &[]).unwrap();
+    let roots = |ids: &[&DeploymentId]| {
+        observed.roots(&ids.iter().map(|id| (*id).clone()).collect(), &Also::default()).unwrap()
+    };
     let (first, second) = (
         store.garbage(&roots(&[&ids[4]])).unwrap().bytes(),
         store.garbage(&roots(&[&ids[4], &ids[1]])).unwrap().bytes(),
@@ -280,7 +282,7 @@ fn room_for_an_update_is_made_as_it_was_foreseen_and_keeps_what_the_update_build
     wanted.import(&store, &|_| ()).unwrap();
     let streams = crate::flow::import::known_layers(crate::fetch::Source::image(&wanted), &store).unwrap();
     drop(store);
-    let need = Need { streams: streams.clone(), ..Need::default() };
+    let need = Need { keep: Also { streams: streams.clone(), ..Also::default() }, ..Need::default() };
     let foreseen = room_for(&running, &host.esp(), &need).unwrap();
     assert_eq!(strings(&foreseen.iter().collect::<Vec<_>>()), strings(&[&ids[4], &ids[0], &ids[1]]));
     crate::flow::stage::unstage(&running, &host.esp(), &Sys::real()).unwrap();

@@ -85,6 +85,7 @@ impl Fixture {
             uki_path: "usr/lib/modules/6.12/cfs-host.efi".into(),
             image_version: None,
             image_created: None,
+            bound_images: Vec::new(),
             deployed_at: "2026-01-01T00:00:00Z".into(),
             deployed_by: "cfs-host 0.1.0".into(),
             unknown: Default::default(),

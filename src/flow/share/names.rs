@@ -7,7 +7,7 @@ use crate::flow::import::{manifest_stream, TAGS};
 use crate::flow::Refused;
 use crate::model::reference::Reference;
 use crate::share::podman_name;
-use crate::share::published::{self, ASKED};
+use crate::share::published;
 use crate::store::Store;
 
 /// The name under which podman shall see this image: the given one, else that of a reference under which the store has it.
@@ -25,9 +25,9 @@ pub(super) fn chosen(store: &Store, image: &str, manifest: &str, name: Option<&s
     Ok(full.ok_or_else(|| Refused(format!("podman would take no name of {image}: give it one with --name")))?)
 }
 
-/// The names under which somebody published this image: one of podman's, or all that it has.
-pub(super) fn published(store: &Store, image: &str) -> anyhow::Result<Vec<String>> {
-    let tags = store.tags(ASKED)?;
+/// The names under which somebody published this image, by the tags in this folder: one of podman's, or all that it has.
+pub(super) fn published(store: &Store, folder: &str, image: &str) -> anyhow::Result<Vec<String>> {
+    let tags = store.tags(folder)?;
     let candidates = [podman_name(image), of_reference(image)];
     if let Some(tag) = tags.iter().find(|tag| candidates.contains(&Some(tag.text.clone()))) {
         return Ok(vec![tag.text.clone()]);

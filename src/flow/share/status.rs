@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::Command;
 
-use super::{decide, of_host, Place};
+use super::{decide, of_host, users, Place};
 use crate::fetch::Stores;
 use crate::model::share::{Shared, SharedImage};
 use crate::share::{consider, Ground};
@@ -14,13 +14,11 @@ use crate::sys::Sys;
 const TMPFS: u64 = 0x0102_1994;
 const XFS: u64 = 0x5846_5342;
 const BTRFS: u64 = 0x9123_683e;
-/// Who can look into `overlay/`.
-const USERS: &str = "root: files of an image belong to root, and a user's podman would need mounts of its own";
 
 /// Tells all.
 pub fn status(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
-    let considered = consider(&ground(place, sys));
-    let wanted = decide(place.store, of_host(place.host)?, &[])?;
+    let considered = consider(&ground(place, sys)?);
+    let wanted = decide(place, sys, of_host(place.host)?, &[])?;
     let image = |image: &crate::share::Image| {
         let manifest = &image.record.digest;
         SharedImage {
@@ -43,24 +41,31 @@ pub fn status(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
         considered,
         verity: has_verity(place.store),
         podman: podman(sys).map(|(text, _)| text),
-        configured: Stores::read()?.additional.iter().any(|store| store == directory),
-        users: USERS,
+        configured: match &place.user {
+            Some(user) => user.reads(sys, directory)?,
+            None => Stores::read()?.additional.iter().any(|store| store == directory),
+        },
+        users: match &place.user {
+            Some(user) => user.name.clone(),
+            None => [vec!["root".to_owned()], users(place.store)?].concat().join(", "),
+        },
         images,
         broken: wanted.broken,
     })
 }
 
 /// What this machine can do.
-pub(super) fn ground(place: &Place<'_>, sys: &Sys) -> Ground {
+pub(super) fn ground(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Ground> {
     let kind = rustix::fs::statfs(place.store.path()).map_or(0, |held| held.f_type as u64);
-    Ground {
+    Ok(Ground {
         kernel: numbers(&rustix::system::uname().release().to_string_lossy()).unwrap_or_default(),
         in_memory: kind == TMPFS,
         root: rustix::process::geteuid().is_root(),
         verity: has_verity(place.store),
         reflinks: [XFS, BTRFS].contains(&kind),
         podman: podman(sys).and_then(|(_, version)| version),
-    }
+        user: place.user.as_ref().map(|user| user.ground(sys)).transpose()?,
+    })
 }
 
 /// Whether the file system of the store has fs-verity: asked of any file, on or not.

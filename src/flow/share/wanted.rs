@@ -19,8 +19,8 @@ pub(super) struct OfHost {
 impl OfHost {
     pub fn new(manifest: &str, reference: &str, because: Because) -> Self {
         let name = match reference.parse() {
-            Ok(Reference::Registry(name)) => podman_name(name.split_once('@').map_or(&*name, |(name, _)| name)),
-            // A directory is no name of the host's image.
+            Ok(Reference::Registry(name)) => podman_name(&name),
+            // A directory is no name of an image, and podman's storage has names already.
             _ => None,
         };
         Self { manifest: manifest.to_owned(), name, because }
@@ -34,7 +34,7 @@ pub(super) struct Wish {
     pub asked: Vec<(String, String)>,
     /// Manifests that nobody asked for: the host had them, or a name has moved on.
     pub kept: Vec<String>,
-    /// Booted, then staged.
+    /// Booted, then staged, then bound.
     pub host: Vec<OfHost>,
     /// Names that go.
     pub leaving: Vec<String>,
@@ -91,8 +91,10 @@ impl Wish {
             .kept
             .iter()
             .filter(|manifest| !because.contains_key(*manifest))
-            // Of a broken one nobody knows whether it is needed.
-            .partition(|manifest| known.broken.contains_key(*manifest) || !provide(manifest).is_empty());
+            // Of a broken one nobody knows whether it is needed, and of any while podman's storage is not there.
+            .partition(|manifest| {
+                own.is_unknown || known.broken.contains_key(*manifest) || !provide(manifest).is_empty()
+            });
         for (name, manifest) in self.asked.iter().filter(|(name, _)| self.leaving.contains(name)) {
             let users = provide(manifest);
             if !users.is_empty() {
@@ -223,6 +225,16 @@ mod tests {
         let wish = Wish { asked, kept: vec!["m-bad".to_owned()], ..Wish::default() };
         let wanted = wish.decide(&known, &Own::default()).unwrap();
         assert_eq!((wanted.images.len(), wanted.dropped.len(), wanted.broken.len()), (1, 0, 1));
+    }
+
+    #[test]
+    fn nothing_is_dropped_while_nobody_knows_what_podman_has() {
+        let known = known(&[("old", &["o"])]);
+        let wish = Wish { kept: vec!["m-old".to_owned()], ..Wish::default() };
+        let mut own = Own::default();
+        own.is_unknown = true;
+        assert_eq!(wish.decide(&known, &own).unwrap().images.len(), 1);
+        assert_eq!(wish.decide(&known, &Own::default()).unwrap().dropped, ["m-old"]);
     }
 
     #[test]

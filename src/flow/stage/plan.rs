@@ -5,15 +5,17 @@ use cfs_init::names::uki_file_name;
 use super::image_version;
 use crate::boot::running_esp::RunningEsp;
 use crate::fetch::ImageMeta;
+use crate::flow::bound;
 use crate::flow::host::Host;
-use crate::flow::import::{growth, known_layers, unknown_layers};
+use crate::flow::import::{growth, known_layers, stored_tree, unknown_layers};
 use crate::flow::prune;
 use crate::model::update::UpdatePlan;
 use crate::seal::annotations::Seal;
+use crate::seal::files::ImageFiles;
 use crate::store::Store;
 
 /// Metadata of a deployment: EROFS image, `/etc`, records.
-const DEPLOYMENT: u64 = 32 << 20;
+pub(super) const DEPLOYMENT: u64 = 32 << 20;
 /// Entries and rounding on the ESP.
 const ESP_SLACK: u64 = 64 << 10;
 
@@ -24,7 +26,11 @@ pub fn plan(host: &Host, esp: &RunningEsp, meta: &ImageMeta, store: &Store) -> a
     let store_growth = growth(meta, store)?.saturating_add(DEPLOYMENT);
     let esp_peak = esp_peak(esp, meta)?;
     let stat = rustix::fs::statvfs(host.sysroot()).map_err(std::io::Error::from)?;
-    let need = prune::Need { esp: esp_peak, store: store_growth, streams: known_layers(meta, store)? };
+    let need = prune::Need {
+        esp: esp_peak,
+        store: store_growth,
+        keep: prune::Also { streams: known_layers(meta, store)?, ..prune::Also::default() },
+    };
     let remove = prune::room_for(host, esp, &need)?;
     Ok(UpdatePlan {
         api_version: "cfs-host/v1",
@@ -39,8 +45,16 @@ pub fn plan(host: &Host, esp: &RunningEsp, meta: &ImageMeta, store: &Store) -> a
         store_free: stat.f_bavail.saturating_mul(stat.f_frsize),
         esp_peak,
         esp_free: esp.free()?,
+        bound_images: bound_images(meta, store),
         remove: remove.iter().map(ToString::to_string).collect(),
     })
+}
+
+/// What it binds, if the image is in the store and can say so.
+fn bound_images(meta: &ImageMeta, store: &Store) -> Option<Vec<String>> {
+    let tree = stored_tree(store, meta.manifest_digest.as_ref()).ok()?;
+    let named = bound::named(&ImageFiles { tree: &tree, store }).ok()?;
+    Some(named.into_iter().map(|named| named.reference.to_string()).collect())
 }
 
 /// The UKI, unless it is there already: many versions of an image share one.

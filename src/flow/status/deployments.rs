@@ -57,6 +57,7 @@ pub fn deployments(
             image: origin.as_ref().map(|origin| origin.image),
             image_version: origin.as_ref().and_then(|origin| origin.image_version.clone()),
             image_created: origin.as_ref().and_then(|origin| origin.image_created.clone()),
+            bound_images: origin.as_ref().map(|origin| origin.bound_images.clone()).unwrap_or_default(),
             deployed_at: origin.map(|origin| origin.deployed_at),
         });
     }
@@ -111,6 +112,15 @@ fn origin(sysroot: &Path, id: &DeploymentId, seen: &mut Seen) -> Option<Origin> 
             if !missing.is_empty() {
                 let message = format!("the deployment {id} will not boot: it lacks {}", missing.join(", "));
                 seen.odd("DeploymentIncomplete", Severity::Warning, message);
+            }
+            let unbound = whole::missing_bound(sysroot, &origin);
+            if !unbound.is_empty() {
+                let message = format!(
+                    "the store lost images that the deployment {id} binds: {}; its services will have to fetch \
+                     them; `cfs-host image pull --share IMAGE` brings one back",
+                    unbound.join(", ")
+                );
+                seen.odd("BoundImageMissing", Severity::Warning, message);
             }
             Some(origin)
         }

@@ -70,6 +70,16 @@ impl Host {
         self.write(&format!("sysroot/composefs/objects/{}/{}", &image[..2], &image[2..]), b"image");
     }
 
+    /// Its image binds one more.
+    fn binds(&self, id: &str, manifest: &str) {
+        let path = self.0.path().join(format!("sysroot/cfs/deploy/{id}/origin.json"));
+        let bound = format!(
+            r#""boundImages":[{{"reference":"docker://example.org/app:v1","manifestDigest":"{manifest}"}}],"deployedAt""#
+        );
+        let text = fs::read_to_string(&path).unwrap().replace("\"deployedAt\"", &bound);
+        fs::write(path, text).unwrap();
+    }
+
     fn remove(&self, path: &str) {
         let path = self.0.path().join(path);
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
@@ -163,6 +173,8 @@ fn busy() -> Host {
     host.staged();
     host.deployment("00000000000000bb.0", "v0.5");
     host.write("sysroot/cfs/deploy/00000000000000bb.0/pinned", b"");
+    host.binds("00000000000000bb.0", "sha256:b0");
+    host.write("sysroot/composefs/streams/oci-manifest-sha256:b0", b"");
     host.write(
         "sysroot/cfs/deploy/0123456789abcdef.0/health.json",
         include_bytes!("../../../tests/records/health.json"),
@@ -171,6 +183,16 @@ fn busy() -> Host {
     host.write("sysroot/cfs/denied.json", denied.replace("cdef.2", "cdef.1").as_bytes());
     host.write("sysroot/cfs/notes.json", include_bytes!("../../../tests/records/notes.json"));
     host
+}
+
+#[test]
+fn a_bound_image_that_the_store_lost_is_told_and_the_deployment_boots_all_the_same() {
+    let host = Host::healthy();
+    host.binds("0123456789abcdef.0", "sha256:b0");
+    host.write("sysroot/composefs/streams/x", b"");
+    assert_eq!(host.kinds(), ["BoundImageMissing"]);
+    host.write("sysroot/composefs/streams/oci-manifest-sha256:b0", b"");
+    assert_eq!(host.kinds(), [""; 0]);
 }
 
 #[test]

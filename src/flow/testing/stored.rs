@@ -149,6 +149,7 @@ impl HostDir {
             uki_path: "usr/lib/modules/6.12/cfs-host.efi".into(),
             image_version: None,
             image_created: None,
+            bound_images: Vec::new(),
             deployed_at: "2026-01-01T00:00:00Z".into(),
             deployed_by: "test".into(),
             unknown: Default::default(),

@@ -165,6 +165,11 @@ fn example() -> Graph {
     }
 }
 
+/// Without the space of each object, which the file system settles when it writes it back, at a time of its own.
+fn named(garbage: Garbage) -> (Vec<String>, Vec<String>, Vec<Digest>) {
+    (garbage.images, garbage.streams, garbage.objects.iter().map(|object| object.digest).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
@@ -172,7 +177,7 @@ proptest! {
         let made = graph.make();
         let planned = made.store.garbage(&made.roots).unwrap();
         let done = made.store.sweep(&Sys::real(), &made.roots).unwrap();
-        prop_assert_eq!(planned, done);
+        prop_assert_eq!(named(planned), named(done));
         prop_assert_eq!(left(made.dir.path()), graph.expected(&made));
         every_name_resolves(made.dir.path());
         prop_assert_eq!(made.store.sweep(&Sys::real(), &made.roots).unwrap(), Garbage::default());
