@@ -23,7 +23,7 @@ pub(super) const LOG: &str = "log";
 /// service is started a second time now and then.
 const SETTLED: &str =
     "systemctl is-system-running --wait >/dev/null; failed=$(systemctl --failed --no-legend --plain); \
-    echo \"$failed\"; test -z \"$failed\"";
+    echo \"$failed\"; for unit in ${failed%% *}; do journalctl -b -o cat -n 8 -u $unit; done; test -z \"$failed\"";
 
 /// A host with podman.
 pub struct Visit {
