@@ -358,6 +358,31 @@ fn a_broken_image_is_told_and_hides_no_other() {
 }
 
 #[test]
+fn an_image_that_was_damaged_while_the_machine_was_off_is_told_and_hides_no_other() {
+    let shop = Shop::new();
+    shop.show("app", &app());
+    let layer = Layer::new().dir("usr").file("usr/other", &pattern(900, 8)).finish();
+    let diff = shop.directory().join(format!("overlay/{}/diff", hex::encode(Sha256::digest(&layer))));
+    let reference = shop.show("other", &[layer]);
+    shop.podman.build("derived", &format!("FROM {APP}\nRUN busybox touch /etc/derived\n"));
+    let before = shop.podman.tree("localhost/derived:latest");
+    let source = run(Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(diff));
+    let digest = source.trim().rsplit(':').next().unwrap();
+    // The restart: nothing that was in memory is left.
+    shop.forget();
+    let image = shop.lab.repository("store").join("objects").join(&digest[..2]).join(&digest[2..]);
+    let mut bytes = fs::read(&image).unwrap();
+    bytes[2000] ^= 1;
+    fs::write(&image, &bytes).unwrap();
+    let told = shop.json(&["image", "share"])["broken"].to_string();
+    assert!(told.contains("damaged"), "{told}");
+    assert_eq!(shop.podman.images(), [format!("{APP} true"), "localhost/derived:latest false".to_owned()]);
+    assert_eq!(shop.podman.tree("localhost/derived:latest"), before);
+    let said = shop.refused(&["image", "share", &reference]);
+    assert!(said.contains("localhost/other:v1 is not shown to podman") && said.contains("damaged"), "{said}");
+}
+
+#[test]
 fn a_podman_that_runs_for_long_sees_what_comes_and_goes() {
     let shop = Shop::new();
     let address = format!("unix://{}", shop.lab.text("podman/service"));

@@ -20,7 +20,7 @@ use super::Refused;
 use crate::fetch::Stores;
 use crate::model::share::{Because, Form, Shared};
 use crate::share::published::{self, ASKED, KEPT};
-use crate::share::{consider, Directory, Own};
+use crate::share::{consider, Damaged, Directory, Own};
 use crate::store::Store;
 use crate::sys::{parent, Sys};
 use load::Known;
@@ -134,8 +134,10 @@ pub fn share(place: &Place<'_>, sys: &Sys, image: &str, name: Option<&str>) -> a
     let name = names::chosen(place.store, image, &manifest, name)?;
     keep_former(place, sys, &name, &manifest)?;
     keep(place.store, sys, &manifest, (&place.asked, &name))?;
-    apply(place, sys, &[])?;
-    Ok(name)
+    match apply(place, sys, &[])?.remove(&manifest) {
+        Some(why) => Err(Refused(format!("{name} is not shown to podman: {why}")).into()),
+        None => Ok(name),
+    }
 }
 
 /// Hides these images, by podman's names or as the store has them; all or none. Gives the names that are gone.
@@ -155,8 +157,11 @@ pub fn sync(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
         place.create(sys)?;
     }
     require_form(place, sys)?;
-    apply(place, sys, &[])?;
-    status(place, sys)
+    let damaged = apply(place, sys, &[])?;
+    let mut shared = status(place, sys)?;
+    shared.images.retain(|image| !damaged.contains_key(&image.manifest_digest));
+    shared.broken.extend(damaged);
+    Ok(shared)
 }
 
 /// Only root mounts, and sees what is mounted.
@@ -177,8 +182,8 @@ pub fn require_form(place: &Place<'_>, sys: &Sys) -> anyhow::Result<()> {
     Err(Refused(format!("images cannot be shown to podman here: {why}; no other form would be safe")).into())
 }
 
-/// Makes the directory what the tags and the host say, but for the names that leave.
-fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()> {
+/// Makes the directory what the tags and the host say, but for the names that leave, and for images that are damaged, which it gives.
+fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<Damaged> {
     if place.user.is_some() {
         require_form(place, sys)?;
     }
@@ -188,7 +193,7 @@ fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()>
     let kept = |image: &OfHost| keep(place.store, sys, &image.manifest, (&place.kept, &image.manifest));
     let failed = host.iter().filter_map(|image| kept(image).err()).next();
     let wanted = decide(place, sys, host, leaving)?;
-    place.directory.publish(sys, place.store, &wanted.images)?;
+    let damaged = place.directory.publish(sys, place.store, &wanted.images)?;
     for name in leaving {
         place.store.untag(sys, &place.asked, name)?;
     }
@@ -196,7 +201,7 @@ fn apply(place: &Place<'_>, sys: &Sys, leaving: &[String]) -> anyhow::Result<()>
         place.store.untag(sys, &place.kept, manifest)?;
     }
     // What else there is, podman sees by now.
-    failed.map_or(Ok(()), Err)
+    failed.map_or(Ok(damaged), Err)
 }
 
 /// What is to be seen, and what podman has itself.

@@ -15,7 +15,7 @@ use rustix::fs::statfs;
 use super::published::Parts;
 use super::record::{big_data_file, link_name, ImageRecord, LayerRecord};
 use super::{Error, Result};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::sys::{parent, Composefs, Listing, Locked, Owners, Sys, UserNamespace};
 
 const LAYERS: &str = "overlay-layers";
@@ -70,6 +70,9 @@ pub struct Directory {
     path: PathBuf,
     user: Option<For>,
 }
+
+/// What the store does not have whole, and why.
+pub type Damaged = BTreeMap<String, String>;
 
 impl Directory {
     /// At this path, whatever is there.
@@ -134,24 +137,45 @@ impl Directory {
         Ok(locked)
     }
 
-    /// Shows these images and no others.
-    pub fn publish(&self, sys: &Sys, store: &Store, images: &[Image]) -> Result<()> {
-        let layers: BTreeMap<&str, &Layer> =
-            images.iter().flat_map(|image| &image.layers).map(|layer| (layer.record.id.as_str(), layer)).collect();
-        let missing: Vec<&Layer> =
-            layers.values().copied().filter(|layer| !is_overlay(&self.diff(&layer.record.id))).collect();
-        let owners = self.user.as_ref().filter(|_| !missing.is_empty());
-        let owners = owners.map(|user| sys.user_namespace(&user.owners)).transpose()?;
-        for layer in missing {
-            self.place(sys, store, layer, owners.as_ref())?;
+    /// Shows these images and no others, but for those of which the store has something damaged or not at all: gives their manifests,
+    /// and why.
+    pub fn publish(&self, sys: &Sys, store: &Store, images: &[Image]) -> Result<Damaged> {
+        let damaged = self.place_missing(sys, store, &layers_of(images))?;
+        let mut broken = BTreeMap::new();
+        let mut whole = Vec::new();
+        for image in images {
+            match image.layers.iter().find_map(|layer| damaged.get(&layer.record.id)) {
+                None => whole.push(image),
+                Some(why) => drop(broken.insert(image.record.digest.clone(), why.clone())),
+            }
         }
-        let listed: Vec<&ImageRecord> = images.iter().filter(|image| image.listed).map(|image| &image.record).collect();
+        let layers = layers_of(whole.iter().copied());
+        let listed: Vec<&ImageRecord> = whole.iter().filter(|image| image.listed).map(|image| &image.record).collect();
         for image in &listed {
             self.place_documents(sys, image)?;
         }
         let records: Vec<&LayerRecord> = layers.values().map(|layer| &layer.record).collect();
         self.write_lists(sys, &records, &listed)?;
-        self.remove_others(sys, &layers.keys().copied().collect(), &listed)
+        self.remove_others(sys, &layers.keys().copied().collect(), &listed)?;
+        Ok(broken)
+    }
+
+    /// Places the layers that are not there; gives those that cannot be seen because the store does not have them whole.
+    fn place_missing(&self, sys: &Sys, store: &Store, layers: &BTreeMap<&str, &Layer>) -> Result<Damaged> {
+        let mut missing = layers.iter().filter(|(id, _)| !is_overlay(&self.diff(id))).peekable();
+        let owners = self.user.as_ref().filter(|_| missing.peek().is_some());
+        let owners = owners.map(|user| sys.user_namespace(&user.owners)).transpose()?;
+        let mut damaged = BTreeMap::new();
+        for (id, layer) in missing {
+            match self.place(sys, store, layer, owners.as_ref()) {
+                // What could not be done is another matter.
+                Err(Error::Store(why)) if !matches!(why, store::Error::Sys(_)) => {
+                    drop(damaged.insert((*id).to_owned(), why.to_string()))
+                }
+                done => done?,
+            }
+        }
+        Ok(damaged)
     }
 
     /// Whether podman finds all of this image.
@@ -292,6 +316,11 @@ fn patient<T>(path: &Path, attempt: impl Fn() -> Result<Option<T>>) -> Result<T>
 
 fn is_overlay(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| rustix::fs::fstatfs(file).is_ok_and(|held| held.f_type as u64 == OVERLAY))
+}
+
+/// Every layer that one of them has, once.
+fn layers_of<'a>(images: impl IntoIterator<Item = &'a Image>) -> BTreeMap<&'a str, &'a Layer> {
+    images.into_iter().flat_map(|image| &image.layers).map(|layer| (layer.record.id.as_str(), layer)).collect()
 }
 
 /// Ids among the names in a folder: 64 digits.

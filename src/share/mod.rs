@@ -12,7 +12,7 @@ mod record;
 mod subids;
 mod tarsplit;
 
-pub use directory::{Directory, For, Image, Layer};
+pub use directory::{Damaged, Directory, For, Image, Layer};
 pub use own::Own;
 pub use plan::{consider, Ground, GroundOfUser};
 pub use record::{chain_ids, podman_name, ImageRecord, LayerRecord};

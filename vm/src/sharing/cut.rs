@@ -18,17 +18,17 @@ pub(super) const DAY: Day = Day {
         Act {
             name: "cut-some",
             promise: "as cut-none, with some of the unflushed writes",
-            go: |visit| cut(visit, Survivors::Some(3)),
+            go: |visit| cut(visit, 0, Survivors::Some(3)),
         },
         Act {
             name: "cut-none",
             promise: "podman works, and shows a whole image or none",
-            go: |visit| cut(visit, Survivors::None),
+            go: |visit| cut(visit, 1, Survivors::None),
         },
         Act {
             name: "cut-all",
             promise: "as cut-none, with all of the unflushed writes",
-            go: |visit| cut(visit, Survivors::All),
+            go: |visit| cut(visit, 2, Survivors::All),
         },
     ],
 };
@@ -56,7 +56,7 @@ fn record(visit: &mut Visit) -> Result<Recorded> {
 }
 
 /// Makes the disk as a cut in the middle of `image share` left it, and boots it.
-fn cut(visit: &mut Visit, survivors: Survivors) -> Result<String> {
+fn cut(visit: &mut Visit, number: u64, survivors: Survivors) -> Result<String> {
     let Recorded { from, to } = match visit.recorded {
         Some(recorded) => {
             visit.power_off()?;
@@ -69,7 +69,7 @@ fn cut(visit: &mut Visit, survivors: Survivors) -> Result<String> {
     };
     let log = Log::open(&visit.dir.path().join(LOG))?;
     visit.machine.write_log = None;
-    let at = from + 1 + Random::new(u64::from(std::process::id()) + to as u64).below(to - from);
+    let at = from + 1 + Random::new(u64::from(std::process::id()) * 3 + number).below(to - from);
     let disk = visit.before.copy_to(visit.disk.path())?;
     let file = OpenOptions::new().read(true).write(true).open(disk.path())?;
     let lost = log.cut(&file, at, survivors)?.lost;

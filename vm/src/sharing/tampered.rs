@@ -18,7 +18,7 @@ pub(super) const DAY: Day = Day {
         },
         Act {
             name: "other-object",
-            promise: "a container that reads an object put in another's place gets EIO",
+            promise: "an image with a file put in an object's place is told and not shown, and hides no other",
             go: other_object,
         },
     ],
@@ -44,19 +44,16 @@ fn changed_byte(visit: &mut Visit) -> Result<String> {
     let got = visit.check("sha256sum </var/tmp/read")?;
     ensure!(read <= 500_000 - 500_000 % 4096, "{read} bytes were read, the changed one among them");
     ensure!(got.starts_with(&sha256(&content[..read])), "other bytes were read");
-    let found = visit.ask("fsck");
-    ensure!(
-        found.is_err() || found.is_ok_and(|found| found["findings"] != serde_json::json!([])),
-        "fsck found nothing"
-    );
+    let found = visit.refused("cfs-host fsck --contents")?;
+    ensure!(found.contains("cannot be read"), "fsck --contents says {found}");
     Ok(format!(
-        "{read} right bytes of {}, then: {}; fsck finds it",
+        "{read} right bytes of {}, then: {}; fsck --contents finds it",
         content.len(),
         said.lines().last().unwrap_or_default()
     ))
 }
 
-/// Another file under the object's name, without fs-verity: it is refused when it is opened.
+/// Another file under the object's name, without fs-verity: found when the layers are mounted.
 fn other_object(visit: &mut Visit) -> Result<String> {
     let (content, object) = large()?;
     let mut other = content;
@@ -64,12 +61,17 @@ fn other_object(visit: &mut Visit) -> Result<String> {
     visit.shut_down()?;
     visit.disk.root_write(&object, &other)?;
     visit.power_on()?;
-    let said = visit.refused(&format!("podman run --rm --network=none {APP} cat {LARGE} >/var/tmp/read"))?;
-    let read = visit.check("stat -c %s /var/tmp/read")?;
-    ensure!(said.contains("Input/output error") && read == "0", "{read} bytes were read: {said}");
-    let other = visit.container(APP, "tail -n 1 /usr/share/app/file-7")?;
-    ensure!(other == "3007", "a file that nobody touched reads {other}");
-    Ok(format!("{}; files that nobody touched read as ever", said.lines().last().unwrap_or_default()))
+    let told = visit.check("journalctl -b -o cat -u cfs-host-share.service | grep 'not shown'")?;
+    ensure!(told.contains("is damaged"), "the unit says {told}");
+    let images = visit.images()?;
+    ensure!(images.len() == 1 && images[0].starts_with("localhost/cfs-host:"), "podman images shows {images:?}");
+    visit.container(images[0].trim_end_matches(" true"), "true")?;
+    let said = visit.refused(&format!("podman run --rm --pull=never --network=none {APP} cat {LARGE}"))?;
+    ensure!(!said.contains("000000000000001"), "it was read: {said}");
+    // What the message says: remove it, import again.
+    visit.check(&format!("rm /sysroot{object} && cfs-host image pull --quiet --share oci:/run/media/app:v1"))?;
+    visit.whole(APP)?;
+    Ok(format!("{told}; the host's image is shown and runs; pulled anew it is whole"))
 }
 
 fn sha256(bytes: &[u8]) -> String {

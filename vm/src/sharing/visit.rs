@@ -23,7 +23,7 @@ pub(super) const LOG: &str = "log";
 /// service is started a second time now and then.
 const SETTLED: &str =
     "systemctl is-system-running --wait >/dev/null; failed=$(systemctl --failed --no-legend --plain); \
-    echo \"$failed\"; test -z \"$failed\"";
+    echo \"$failed\"; for unit in ${failed%% *}; do journalctl -b -o cat -n 8 -u $unit; done; test -z \"$failed\"";
 
 /// A host with podman.
 pub struct Visit {
@@ -106,9 +106,12 @@ impl Visit {
         self.check("mkdir -p /run/media && mount -o ro /dev/vdb /run/media").map(drop)
     }
 
-    /// Off, with all that was written on the disk.
+    /// Off, with all that was written on the disk and nothing left in the journal, which would undo what is written from outside.
     pub fn shut_down(&mut self) -> Result<()> {
-        self.check("sync")?;
+        self.check(
+            "sync; echo u >/proc/sysrq-trigger; \
+             for try in $(seq 60); do grep -q ' /sysroot ext4 ro' /proc/mounts && exit; sleep 1; done; cat /proc/mounts; false",
+        )?;
         self.power_off()
     }
 
