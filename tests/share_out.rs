@@ -363,7 +363,9 @@ fn an_image_that_was_damaged_while_the_machine_was_off_is_told_and_hides_no_othe
     shop.show("app", &app());
     let layer = Layer::new().dir("usr").file("usr/other", &pattern(900, 8)).finish();
     let diff = shop.directory().join(format!("overlay/{}/diff", hex::encode(Sha256::digest(&layer))));
-    let reference = shop.show("other", &[layer]);
+    let reference = shop.show("other", &[layer, base()]);
+    shop.podman.build("on-other", "FROM localhost/other:v1\nRUN busybox touch /etc/derived\n");
+    let on_other = shop.podman.tree("localhost/on-other:latest");
     shop.podman.build("derived", &format!("FROM {APP}\nRUN busybox touch /etc/derived\n"));
     let before = shop.podman.tree("localhost/derived:latest");
     let source = run(Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(diff));
@@ -376,10 +378,17 @@ fn an_image_that_was_damaged_while_the_machine_was_off_is_told_and_hides_no_othe
     fs::write(&image, &bytes).unwrap();
     let told = shop.json(&["image", "share"])["broken"].to_string();
     assert!(told.contains("damaged"), "{told}");
-    assert_eq!(shop.podman.images(), [format!("{APP} true"), "localhost/derived:latest false".to_owned()]);
+    let seen = shop.podman.images();
+    assert!(seen.contains(&format!("{APP} true")) && !seen.contains(&"localhost/other:v1 true".to_owned()), "{seen:?}");
     assert_eq!(shop.podman.tree("localhost/derived:latest"), before);
+    // What podman built on it fails alone, and is whole with it again.
+    assert!(!shop.podman.on(&["create", "localhost/on-other:latest", "sh"]).status.success());
     let said = shop.refused(&["image", "share", &reference]);
     assert!(said.contains("localhost/other:v1 is not shown to podman") && said.contains("damaged"), "{said}");
+    bytes[2000] ^= 1;
+    fs::write(&image, &bytes).unwrap();
+    shop.ok(&["image", "share"]);
+    assert_eq!(shop.podman.tree("localhost/on-other:latest"), on_other);
 }
 
 #[test]

@@ -138,19 +138,17 @@ impl Directory {
     }
 
     /// Shows these images and no others, but for those of which the store has something damaged or not at all: gives their manifests,
-    /// and why.
+    /// and why. Their layers are listed all the same, since podman refuses to list anything if one that it builds on is unknown; a
+    /// damaged one has no content, which is an error to whoever comes for it.
     pub fn publish(&self, sys: &Sys, store: &Store, images: &[Image]) -> Result<Damaged> {
-        let damaged = self.place_missing(sys, store, &layers_of(images))?;
-        let mut broken = BTreeMap::new();
-        let mut whole = Vec::new();
-        for image in images {
-            match image.layers.iter().find_map(|layer| damaged.get(&layer.record.id)) {
-                None => whole.push(image),
-                Some(why) => drop(broken.insert(image.record.digest.clone(), why.clone())),
-            }
-        }
-        let layers = layers_of(whole.iter().copied());
-        let listed: Vec<&ImageRecord> = whole.iter().filter(|image| image.listed).map(|image| &image.record).collect();
+        let layers: BTreeMap<&str, &Layer> =
+            images.iter().flat_map(|image| &image.layers).map(|layer| (layer.record.id.as_str(), layer)).collect();
+        let damaged = self.place_missing(sys, store, &layers)?;
+        let why = |image: &Image| image.layers.iter().find_map(|layer| damaged.get(&layer.record.id));
+        let broken =
+            images.iter().filter_map(|image| Some((image.record.digest.clone(), why(image)?.clone()))).collect();
+        let listed = images.iter().filter(|image| image.listed && why(image).is_none());
+        let listed: Vec<&ImageRecord> = listed.map(|image| &image.record).collect();
         for image in &listed {
             self.place_documents(sys, image)?;
         }
@@ -170,7 +168,8 @@ impl Directory {
             match self.place(sys, store, layer, owners.as_ref()) {
                 // What could not be done is another matter.
                 Err(Error::Store(why)) if !matches!(why, store::Error::Sys(_)) => {
-                    drop(damaged.insert((*id).to_owned(), why.to_string()))
+                    sys.remove_dir_all(&self.diff(id))?;
+                    damaged.insert((*id).to_owned(), why.to_string());
                 }
                 done => done?,
             }
@@ -316,11 +315,6 @@ fn patient<T>(path: &Path, attempt: impl Fn() -> Result<Option<T>>) -> Result<T>
 
 fn is_overlay(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| rustix::fs::fstatfs(file).is_ok_and(|held| held.f_type as u64 == OVERLAY))
-}
-
-/// Every layer that one of them has, once.
-fn layers_of<'a>(images: impl IntoIterator<Item = &'a Image>) -> BTreeMap<&'a str, &'a Layer> {
-    images.into_iter().flat_map(|image| &image.layers).map(|layer| (layer.record.id.as_str(), layer)).collect()
 }
 
 /// Ids among the names in a folder: 64 digits.
