@@ -42,10 +42,11 @@ pub enum BadStores {
 impl Stores {
     /// Reads the configuration of this user's podman; without one it has its defaults.
     pub fn read() -> Result<Self, BadStores> {
-        let StorageConfig { driver, graphroot, options, .. } = config()?.storage;
-        if let Some(driver) = driver.filter(|driver| !driver.is_empty() && driver != "overlay") {
+        let config = config()?.storage;
+        if let Some(driver) = config.other_driver() {
             return Err(BadStores::Driver(driver));
         }
+        let StorageConfig { graphroot, options, .. } = config;
         Ok(Self { own: graphroot.unwrap_or_else(default_root), additional: options.additionalimagestores })
     }
 
@@ -59,7 +60,9 @@ impl Stores {
         };
         // Of the system's podman takes nothing else for a user.
         let given = parse(system)?.rootless_storage_path;
-        let StorageConfig { driver, graphroot, rootless_storage_path, options } = parse(own)?;
+        let config = parse(own)?;
+        let other_driver = config.other_driver();
+        let StorageConfig { graphroot, rootless_storage_path, options, .. } = config;
         let set = |path: &PathBuf| !path.as_os_str().is_empty();
         let root = graphroot.filter(set).or(rootless_storage_path.filter(set)).or(given.filter(set));
         Ok(OfUser {
@@ -67,7 +70,7 @@ impl Stores {
                 own: root.map_or_else(|| home.path.join(".local/share/containers/storage"), |path| home.expand(&path)),
                 additional: options.additionalimagestores.iter().map(|path| home.expand(path)).collect(),
             },
-            other_driver: driver.filter(|driver| !driver.is_empty() && driver != "overlay"),
+            other_driver,
             mount_program: options.mount_program.or(options.overlay.mount_program).filter(|name| !name.is_empty()),
         })
     }
@@ -137,6 +140,13 @@ struct StorageConfig {
     graphroot: Option<PathBuf>,
     rootless_storage_path: Option<PathBuf>,
     options: StorageOptions,
+}
+
+impl StorageConfig {
+    /// The driver, if it is not overlay.
+    fn other_driver(&self) -> Option<String> {
+        self.driver.clone().filter(|driver| !driver.is_empty() && driver != "overlay")
+    }
 }
 
 #[derive(Default, Deserialize)]

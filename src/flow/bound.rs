@@ -5,7 +5,9 @@
 
 use anyhow::Context;
 
-use super::import::{growth, import_container, known_config, known_layers, manifest_stream, unknown_layers, Stats};
+use super::import::{
+    growth, import_container, known_config, known_layers, manifest_stream, unknown_layers, Imported, Stats,
+};
 use super::Refused;
 use crate::deploy::bound::parse;
 use crate::deploy::origin::Origin;
@@ -72,16 +74,21 @@ pub fn named(files: &ImageFiles<'_>) -> anyhow::Result<Vec<Named>> {
     Ok(found)
 }
 
-/// Fetches their manifests and no more; `architecture` is that of the host's image.
+/// Fetches the manifests of those that a host's image binds, for its architecture, and no more; tells each.
 pub fn open(
-    named: Vec<Named>,
+    host: &Imported,
+    store: &Store,
     from: From,
     options: &Options,
-    architecture: &str,
-    store: &Store,
+    tell: &dyn Fn(String),
 ) -> anyhow::Result<Vec<Opened>> {
-    let options = Options { architecture: Some(architecture.to_owned()), ..options.clone() };
-    named.into_iter().map(|one| open_one(one, from, &options, store)).collect()
+    let architecture = Some(host.meta.config.architecture().to_string());
+    let options = Options { architecture, ..options.clone() };
+    let named = named(&ImageFiles { tree: &host.tree, store })?;
+    let opened: Vec<_> =
+        named.into_iter().map(|one| open_one(one, from, &options, store)).collect::<anyhow::Result<_>>()?;
+    opened.iter().for_each(|one| tell(one.plan.text()));
+    Ok(opened)
 }
 
 fn open_one(named: Named, from: From, options: &Options, store: &Store) -> anyhow::Result<Opened> {

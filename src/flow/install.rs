@@ -147,11 +147,7 @@ fn bind(
     sys: &Sys,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
-    let Imported { tree, meta, .. } = &admitted.imported;
-    let named = bound::named(&ImageFiles { tree, store })?;
-    let architecture = meta.config.architecture().to_string();
-    let opened = bound::open(named, request.bound_from, &request.fetch, &architecture, store)?;
-    opened.iter().for_each(|one| say(&one.plan.text()));
+    let opened = bound::open(&admitted.imported, store, request.bound_from, &request.fetch, &|text| say(&text))?;
     admitted.bound_images = bound::bring(&opened, store, sys, &mut Default::default(), &|_| ())?;
     Ok(())
 }

@@ -155,8 +155,8 @@ pub fn sync(place: &Place<'_>, sys: &Sys) -> anyhow::Result<Shared> {
     if place.user.is_none() {
         // Whatever follows, root's podman works.
         place.create(sys)?;
+        require_form(place, sys)?;
     }
-    require_form(place, sys)?;
     let damaged = apply(place, sys, &[])?;
     let mut shared = status(place, sys)?;
     shared.images.retain(|image| !damaged.contains_key(&image.manifest_digest));

@@ -138,7 +138,7 @@ pub fn stage(
     let need = prune::Need { esp: offer.plan.esp_peak, store: offer.plan.store_growth, keep };
     make_room(host, sys, esp, &need, watch)?;
     records::allow(sys, &sysroot, &offer.plan.manifest_digest)?;
-    let store = host.store()?;
+    let mut store = host.store()?;
     let imported = import(offer.source.as_ref(), &store, sys, Keep::Untagged, watch)?;
     let mut stats = imported.stats;
     watch(Event::Step("Verifying the image".into()));
@@ -151,14 +151,15 @@ pub fn stage(
     watch(Event::Step("Protecting the objects".into()));
     store.protect(sys, &admitted.image)?;
     // Only now: an image that nobody may boot does not choose what is fetched.
-    let opened = bind::open(&admitted, &store, request, watch)?;
-    let need = bind::need(&admitted, &opened, &offer.plan, &store)?;
-    // The store is swept by one who has it alone.
-    drop(store);
+    let tell = |text| watch(Event::Step(text));
+    let opened = bound::open(&admitted.imported, &store, bound::From::References, &request.fetch, &tell)?;
     if !opened.is_empty() {
+        let need = bind::need(&admitted, &opened, &offer.plan, &store)?;
+        // The store is swept by one who has it alone.
+        drop(store);
         make_room(host, sys, esp, &need, watch)?;
+        store = host.store()?;
     }
-    let store = host.store()?;
     admitted.bound_images = bound::bring(&opened, &store, sys, &mut stats, watch)?;
     watch(Event::Step("Staging the deployment".into()));
     // Only now: what was staged before is not lost to an image that cannot be fetched, or that nobody may boot.

@@ -42,8 +42,8 @@ impl Pool {
     /// The next part of a stream, filled to its end or to the end of the stream; waits for a buffer.
     pub(super) fn fill(self: &Arc<Self>, stream: &mut dyn Read) -> io::Result<Part> {
         let mut buffer = Buffer { bytes: self.take(), filled: 0, pool: Arc::clone(self) };
-        while let Some(room) = buffer.bytes.get_mut(buffer.filled..).filter(|room| !room.is_empty()) {
-            match stream.read(room) {
+        while buffer.filled < PART {
+            match stream.read(&mut buffer.bytes[buffer.filled..]) {
                 Ok(0) => break,
                 Ok(length) => buffer.filled += length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,6 +1,8 @@
 //! Logically bound images: container images that a host's image needs beside itself. The JSON forms are stable: fields are added,
 //! never changed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A container image that a deployment's image binds, as its record has it.
@@ -14,6 +16,13 @@ pub struct BoundImage {
     /// Where it was read, if not where the reference says.
     #[serde(default)]
     pub read_from: Option<String>,
+}
+
+/// For people; not where it was read.
+impl fmt::Display for BoundImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.reference, self.manifest_digest)
+    }
 }
 
 /// A bound image that is going to be fetched.

@@ -35,8 +35,8 @@ pub fn plan(plan: &InstallPlan) -> String {
 /// Each bound image, and where it was read.
 fn binds(plan: &InstallPlan) -> String {
     let one = |image: &BoundImage| match &image.read_from {
-        Some(from) => format!("{} ({}), read from {from}", image.reference, image.manifest_digest),
-        None => format!("{} ({}), read from there", image.reference, image.manifest_digest),
+        Some(from) => format!("{image}, read from {from}"),
+        None => format!("{image}, read from there"),
     };
     match plan.bound_images.is_empty() {
         true => "no other image".to_owned(),

@@ -194,7 +194,7 @@ fn deployment(deployment: &Deployment) -> String {
         .row("  digest", deployment.image.map_or_else(unknown, |image| image.to_hex()))
         .row("  since", deployment.deployed_at.clone().unwrap_or_else(unknown));
     for bound in &deployment.bound_images {
-        table.row("  binds", format!("{} ({})", bound.reference, bound.manifest_digest));
+        table.row("  binds", bound.to_string());
     }
     if let Some(health) = &deployment.health {
         table.row("  health", verdict(health));

@@ -37,7 +37,7 @@ pub fn staged(staged: &Staged, bound: &[PlannedBound], summary: Option<&str>) ->
         .row("  image", &staged.reference)
         .row("  digest", staged.image.to_hex());
     for PlannedBound { image, .. } in bound {
-        table.row("  binds", format!("{} ({})", image.reference, image.manifest_digest));
+        table.row("  binds", image.to_string());
     }
     if let Some(summary) = summary {
         table.row("  took", summary);

@@ -92,7 +92,10 @@ fn measure(store: &Store, all: Vec<(Listed, HashSet<Digest>)>) -> Vec<Listed> {
             listed
         })
         .collect();
-    let order = |one: &Listed| (one.references.clone(), one.bound_as.clone(), one.manifest_digest.clone());
-    listed.sort_by_key(order);
+    listed.sort_by(|one, two| order(one).cmp(&order(two)));
     listed
+}
+
+fn order(one: &Listed) -> (&[String], &[String], &str) {
+    (&one.references, &one.bound_as, &one.manifest_digest)
 }

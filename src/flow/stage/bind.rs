@@ -1,30 +1,13 @@
-//! The images that a new image binds: told, given room, brought. The image itself is verified by then, so nobody else chooses what is fetched.
+//! What stays in the store for a new image and for those that it binds.
 
 use super::plan::DEPLOYMENT;
-use super::{Offer, Request};
+use super::Offer;
 use crate::flow::admit::Admitted;
 use crate::flow::bound::{self, Opened};
 use crate::flow::import::{known_layers, manifest_stream};
 use crate::flow::prune::{Also, Need};
-use crate::model::progress::Event;
 use crate::model::update::UpdatePlan;
-use crate::seal::files::ImageFiles;
 use crate::store::Store;
-
-/// Their manifests, each told.
-pub fn open(
-    admitted: &Admitted,
-    store: &Store,
-    request: &Request,
-    watch: &(dyn Fn(Event) + Sync),
-) -> anyhow::Result<Vec<Opened>> {
-    let imported = &admitted.imported;
-    let named = bound::named(&ImageFiles { tree: &imported.tree, store })?;
-    let architecture = imported.meta.config.architecture().to_string();
-    let opened = bound::open(named, bound::From::References, &request.fetch, &architecture, store)?;
-    opened.iter().for_each(|one| watch(Event::Step(one.plan.text())));
-    Ok(opened)
-}
 
 /// Room for them, beside what is there already of the new deployment.
 pub fn need(admitted: &Admitted, opened: &[Opened], plan: &UpdatePlan, store: &Store) -> anyhow::Result<Need> {
