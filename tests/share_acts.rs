@@ -4,7 +4,6 @@
 mod fixture;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use fixture::apps::base as runnable;
 use fixture::base;
 use fixture::host::{Lab, TestHost};
 use fixture::podman::Podman;
-use fixture::stores::{pattern, Lots};
+use fixture::stores::{pattern, unmount_layers, Lots};
 use serde_json::Value;
 
 const ACTS: usize = 30;
@@ -52,8 +51,8 @@ impl Pair {
     }
 
     /// podman, killed after a moment in one of three.
-    fn podman_act(&mut self, arguments: &[&str]) {
-        let mut child = self.podman.command(arguments).spawn().unwrap();
+    fn podman_act(&mut self, mut command: Command) {
+        let mut child = command.spawn().unwrap();
         if self.lots.below(3) == 0 {
             std::thread::sleep(Duration::from_millis(30 + self.lots.below(400) as u64));
             let _ = child.kill();
@@ -73,20 +72,9 @@ impl Pair {
                 "pull"
             }
             2 if self.podman.images().contains(&format!("{APP} true")) => {
-                let file = self.lab.path("Containerfile");
-                fs::write(
-                    &file,
-                    format!("FROM {APP}\nRUN busybox chmod 600 /usr/lib/large && busybox touch /etc/{number}\n"),
-                )
-                .unwrap();
-                let (file, tag) = (file.display().to_string(), format!("built-{}", self.lots.below(3)));
-                let context = self.lab.path("empty").display().to_string();
-                fs::create_dir_all(&context).unwrap();
-                let limits = ["--ulimit=nofile=20000:20000", "--ulimit=nproc=2000:2000"];
-                self.podman_act(
-                    &[&["build", "-q", "--isolation=chroot"][..], &limits, &["-f", &file, "-t", &tag, &context]]
-                        .concat(),
-                );
+                let text = format!("FROM {APP}\nRUN busybox chmod 600 /usr/lib/large && busybox touch /etc/{number}\n");
+                let tag = format!("built-{}", self.lots.below(3));
+                self.podman_act(self.podman.build_command(&tag, &text));
                 "build"
             }
             3 if self.podman.images().contains(&format!("{APP} true")) => {
@@ -95,7 +83,7 @@ impl Pair {
             }
             4 => {
                 let tag = format!("localhost/built-{}:latest", self.lots.below(3));
-                self.podman_act(&["rmi", &tag]);
+                self.podman_act(self.podman.command(&["rmi", &tag]));
                 "rmi"
             }
             5 => {
@@ -108,9 +96,7 @@ impl Pair {
                 "switch"
             }
             7 => {
-                for layer in fs::read_dir(self.host.path(DIRECTORY).join("overlay")).into_iter().flatten().flatten() {
-                    let _ = Command::new("umount").args(["-q", "--lazy"]).arg(layer.path().join("diff")).output();
-                }
+                unmount_layers(&self.host.path(DIRECTORY));
                 if std::mem::take(&mut self.staged) {
                     self.host_act(&["internals", "finalize"]);
                 }

@@ -4,7 +4,6 @@
 mod fixture;
 
 use std::fs;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use cfs_host::flow::share::DIRECTORY;
 use fixture::host::{binding, Lab, TestHost};
 use fixture::liar::{Liar, Reply, Shelf};
 use fixture::podman::Podman;
+use fixture::stores::unmount_layers;
 use fixture::{base, layout, Layer, Pack};
 
 /// The unit of the boot: ids of the images that podman sees after it.
@@ -23,9 +23,7 @@ fn shared(host: &TestHost, podman: &Podman) -> Vec<String> {
 
 /// A restart, which takes all mounts.
 fn boot(host: &TestHost) -> String {
-    for layer in fs::read_dir(host.path(DIRECTORY).join("overlay")).into_iter().flatten().flatten() {
-        let _ = Command::new("umount").args(["-q", "--lazy"]).arg(layer.path().join("diff")).output();
-    }
+    unmount_layers(&host.path(DIRECTORY));
     host.version(&host.boot().unwrap())
 }
 

@@ -14,8 +14,8 @@ use fixture::apps::{app, base};
 use fixture::guest::Guest;
 use fixture::podman::Podman;
 use fixture::run;
-use fixture::shop::{Shop, APP};
-use fixture::stores::pattern;
+use fixture::shop::{Shop, APP, DERIVED};
+use fixture::stores::{pattern, unmount_layers};
 use fixture::Layer;
 use serde_json::Value;
 
@@ -69,52 +69,26 @@ fn a_user_sees_an_image_with_its_owners_and_pushes_the_same_bytes() {
 fn what_a_user_builds_on_an_image_is_right_and_stays() {
     let shop = shop_of!("what_a_user_builds_on_an_image_is_right_and_stays");
     let reference = shop.show("app", &app());
-    let text = format!(
-        "FROM {APP}\nRUN busybox chmod 600 /usr/lib/large && busybox mv /usr/old /usr/new && busybox rm /etc/name && \\\n\
-         busybox chown 7 /usr/bin/tool && busybox sh -c 'echo more >> /usr/bin/other'\n"
-    );
-    shop.podman.build("derived", &text);
-    let derived = "localhost/derived:latest";
-    let archive = shop.guest.as_ref().unwrap().home.join("derived.tar").display().to_string();
-    shop.podman.ok(&["save", "-q", "--format=oci-archive", "-o", &archive, derived]);
-    // Read by a podman that has nothing of ours.
-    let other = Podman::new(shop.lab.path("other"), &[], "");
-    other.ok(&["load", "-q", "-i", &archive]);
-    let tree = other.tree(derived);
-    assert_eq!(tree, shop.podman.tree(derived));
-    let original = shop.podman.tree(APP);
-    let sum = |tree: &[String], path: &str| {
-        let ending = format!("  ./{path}");
-        tree.iter().find(|line| line.ends_with(&ending)).map(|line| line.split(' ').next().unwrap().to_owned())
-    };
-    for (path, former) in
-        [("usr/lib/large", "usr/lib/large"), ("usr/new/three", "usr/old/three"), ("usr/bin/tool", "usr/bin/tool")]
-    {
-        assert!(sum(&original, former).is_some());
-        assert_eq!(sum(&tree, path), sum(&original, former), "{path}");
-    }
-    assert!(tree.iter().any(|line| line.starts_with("usr/lib/large f 600 0:0 ")), "{tree:?}");
-    assert!(tree.iter().any(|line| line.starts_with("usr/bin/tool f 777 7:0 ")), "{tree:?}");
-    assert_eq!(sum(&tree, "etc/name"), None);
+    let (_, tree) = shop.build_changed();
     // The user builds on it: it stays, whatever root does.
     let words = shop.refused(&["image", "unshare", APP]);
-    assert!(words.contains(&format!("image {derived}")), "{words}");
+    assert!(words.contains(&format!("image {DERIVED}")), "{words}");
     shop.ok(&["image", "rm", &reference]);
     shop.ok(&["prune"]);
-    assert_eq!(shop.podman.tree(derived), tree);
+    assert_eq!(shop.podman.tree(DERIVED), tree);
     // Under the same name the next version.
     fs::remove_dir_all(shop.lab.path("app")).unwrap();
     shop.show("app", &[Layer::new().dir("usr").file("usr/next", &pattern(900, 8)).finish()]);
     shop.ok(&["prune"]);
-    assert_eq!(shop.podman.tree(derived), tree);
+    assert_eq!(shop.podman.tree(DERIVED), tree);
     // As after a restart before the home is there: nothing that may be needed goes.
     let (graph, aside) = (shop.podman.graph(), shop.podman.graph().with_file_name("aside"));
     fs::rename(&graph, &aside).unwrap();
     shop.ok(&["image", "share"]);
     shop.ok(&["prune"]);
     fs::rename(&aside, &graph).unwrap();
-    assert_eq!(shop.podman.tree(derived), tree);
-    shop.podman.ok(&["rmi", derived]);
+    assert_eq!(shop.podman.tree(DERIVED), tree);
+    shop.podman.ok(&["rmi", DERIVED]);
     shop.ok(&["image", "share"]);
     shop.ok(&["image", "unshare", APP]);
     assert_eq!(shop.podman.images(), Vec::<String>::new());
@@ -291,12 +265,7 @@ fn a_start_of_the_host_shows_users_theirs_and_not_the_hosts_image() {
     pass_through(&users);
     let tree = podman.tree(APP);
     // A restart: the memory is empty.
-    for line in run(Command::new("findmnt").args(["-rn", "-o", "TARGET"]))
-        .lines()
-        .filter(|line| line.starts_with(&*to.to_string_lossy()))
-    {
-        run(Command::new("umount").arg("--lazy").arg(line));
-    }
+    unmount_layers(&to.join("containers"));
     fs::remove_dir_all(&users).unwrap();
     assert_eq!(podman.images(), Vec::<String>::new(), "podman works before the unit has run");
     host.ok(&["internals", "share"]);

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use anyhow::{ensure, Context, Result};
 
 use super::visit::LOG;
-use super::{Act, Day, Visit};
+use super::{Act, Day, Visit, APP};
 use crate::random::Random;
 use crate::writelog::{self, Log, Survivors};
 
@@ -32,8 +32,6 @@ pub(super) const DAY: Day = Day {
         },
     ],
 };
-
-const APP: &str = "localhost/app:v1";
 
 /// What was recorded, for all cuts of the day: the machine's first boot is logged, and `image share` in it.
 #[derive(Clone, Copy)]

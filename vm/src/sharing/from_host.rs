@@ -2,7 +2,7 @@
 
 use anyhow::{ensure, Context, Result};
 
-use super::{Act, Day, Visit};
+use super::{Act, Day, Visit, APP};
 
 /// The machine of this file.
 pub(super) const DAY: Day = Day {
@@ -24,8 +24,6 @@ pub(super) const DAY: Day = Day {
         Act { name: "restart", promise: "after a restart all is published again", go: restart },
     ],
 };
-
-const APP: &str = "localhost/app:v1";
 
 /// The name of the host's own image.
 fn own(visit: &mut Visit) -> Result<String> {

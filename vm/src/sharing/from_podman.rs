@@ -2,7 +2,7 @@
 
 use anyhow::{ensure, Result};
 
-use super::{Act, Day, Visit};
+use super::{Act, Day, Visit, APP};
 
 /// The machine of this file.
 pub(super) const DAY: Day = Day {
@@ -27,7 +27,6 @@ pub(super) const DAY: Day = Day {
     ],
 };
 
-const APP: &str = "localhost/app:v1";
 /// What podman's files are, and what a write changes.
 const FILES: &str =
     "cd /var/lib/containers/storage/overlay && find . -path '*/diff/*' -printf '%p %i %m %U:%G %s %T@\\n' | sort | sha256sum";

@@ -22,6 +22,9 @@ use visit::Visit;
 /// The host of all days.
 const HOST: Recipe = Recipe { image: "sharing", ..OURS };
 
+/// podman's name of the image on the second disk.
+const APP: &str = "localhost/app:v1";
+
 /// One machine.
 pub struct Day {
     /// Its name on the command line.

@@ -3,7 +3,7 @@
 use anyhow::{ensure, Result};
 
 use super::media::large;
-use super::{Act, Day, Visit};
+use super::{Act, Day, Visit, APP};
 
 /// The machine of this file.
 pub(super) const DAY: Day = Day {
@@ -24,7 +24,6 @@ pub(super) const DAY: Day = Day {
     ],
 };
 
-const APP: &str = "localhost/app:v1";
 const LARGE: &str = "/usr/share/app/large";
 
 /// Inverts one byte in the middle, where 120 blocks are before it.
