@@ -124,10 +124,19 @@ pub fn import(
         watch(Event::Step(format!("From podman's storage: {text}")));
     }
     watch(Event::Step("Merging the layers".to_owned()));
-    // What makes no image gets no names.
     let entries = layers.iter_mut().map(|layer| std::mem::take(&mut layer.entries)).collect();
-    let tree = Tree::from_layers(entries).with_context(|| format!("cannot make an image of {}", meta.reference))?;
-    publish(&meta, store, sys, &layers, keep).with_context(|| format!("cannot store {}", meta.reference))?;
+    let streams =
+        Streams::put(&meta, store, sys, &layers).with_context(|| format!("cannot store {}", meta.reference))?;
+    // The disk works while the layers are merged.
+    let mut durable = Ok(());
+    let tree = std::thread::scope(|scope| {
+        scope.spawn(|| durable = store.sync(sys));
+        Tree::from_layers(entries)
+    });
+    // What makes no image gets no names.
+    let tree = tree.with_context(|| format!("cannot make an image of {}", meta.reference))?;
+    let named = durable.map_err(anyhow::Error::from).and_then(|()| streams.name(store, sys, keep));
+    named.with_context(|| format!("cannot store {}", meta.reference))?;
     stats.objects_total = objects(&tree);
     Ok(Imported { meta, tree, stats })
 }
@@ -151,8 +160,12 @@ pub fn import_container(
     if !stored_pieces(store, digest).is_ok_and(|pieces| pieces.layers.iter().all(sound)) {
         let (layers, read) =
             layers::read(source, store, sys, watch).with_context(|| format!("cannot import {}", meta.reference))?;
-        publish(meta, store, sys, &layers, Keep::Untagged)
-            .with_context(|| format!("cannot store {}", meta.reference))?;
+        let keep = || {
+            let streams = Streams::put(meta, store, sys, &layers)?;
+            store.sync(sys)?;
+            streams.name(store, sys, Keep::Untagged)
+        };
+        keep().with_context(|| format!("cannot store {}", meta.reference))?;
         stats = read;
     }
     let Pieces { manifest_stream, layers, .. } = stored_pieces(store, digest)?;
@@ -164,26 +177,40 @@ pub fn import_container(
     Ok(stats)
 }
 
-/// Objects first, names last: whoever finds a name finds all that it leads to.
-fn publish(meta: &ImageMeta, store: &Store, sys: &Sys, layers: &[layers::Layer], keep: Keep) -> anyhow::Result<()> {
-    let key = |layer: &layers::Layer| (format!("sha256:{}", hex::encode(layer.diff_id)), layer.stream);
-    let mut refs: Vec<(String, Digest)> = layers.iter().map(key).collect();
-    let config_digest = meta.manifest.config().digest();
-    let config =
-        Document { name: config_stream(config_digest.as_ref()), kind: CONFIG_STREAM, bytes: &meta.config_bytes };
-    let config_at = config.put(store, sys, &refs)?;
-    refs.push((format!("config:{config_digest}"), config_at));
-    let name = manifest_stream(meta.manifest_digest.as_ref());
-    let manifest = Document { name, kind: MANIFEST_STREAM, bytes: &meta.manifest_bytes };
-    let manifest_stream = manifest.put(store, sys, &refs)?;
+/// An image's streams, all in the store: objects first, names last, so whoever finds a name finds all that it leads to.
+struct Streams<'a> {
+    meta: &'a ImageMeta,
+    layers: &'a [layers::Layer],
+    config: (String, Digest),
+    manifest: (String, Digest),
+}
 
-    layers::name(store, sys, layers)?;
-    store.name_stream(sys, &config.name, &config_at)?;
-    store.name_stream(sys, &manifest.name, &manifest_stream)?;
-    if keep == Keep::Tagged {
-        store.tag_stream(sys, TAGS, &meta.reference.to_string(), &manifest.name)?;
+impl<'a> Streams<'a> {
+    fn put(meta: &'a ImageMeta, store: &Store, sys: &Sys, layers: &'a [layers::Layer]) -> anyhow::Result<Self> {
+        let key = |layer: &layers::Layer| (format!("sha256:{}", hex::encode(layer.diff_id)), layer.stream);
+        let mut refs: Vec<(String, Digest)> = layers.iter().map(key).collect();
+        let config_digest = meta.manifest.config().digest();
+        let name = config_stream(config_digest.as_ref());
+        let config = Document { name, kind: CONFIG_STREAM, bytes: &meta.config_bytes };
+        let config_at = config.put(store, sys, &refs)?;
+        refs.push((format!("config:{config_digest}"), config_at));
+        let name = manifest_stream(meta.manifest_digest.as_ref());
+        let manifest = Document { name, kind: MANIFEST_STREAM, bytes: &meta.manifest_bytes };
+        let manifest_at = manifest.put(store, sys, &refs)?;
+        Ok(Self { meta, layers, config: (config.name, config_at), manifest: (manifest.name, manifest_at) })
     }
-    Ok(store.sync(sys)?)
+
+    /// Gives them their names; they are durable.
+    fn name(&self, store: &Store, sys: &Sys, keep: Keep) -> anyhow::Result<()> {
+        layers::name(store, sys, self.layers)?;
+        for (name, stream) in [&self.config, &self.manifest] {
+            store.name_stream(sys, name, stream)?;
+        }
+        if keep == Keep::Tagged {
+            store.tag_stream(sys, TAGS, &self.meta.reference.to_string(), &self.manifest.0)?;
+        }
+        Ok(store.sync(sys)?)
+    }
 }
 
 /// Manifest or configuration: a stream that is one object, and refers to what it names.

@@ -40,9 +40,8 @@ pub(super) fn read(
 ) -> anyhow::Result<(Vec<Layer>, Stats)> {
     let diff_ids = source.image().diff_ids()?;
     let tellers = Teller::of_all(source.image(), store, watch)?;
-    let layers: Vec<_> = diff_ids.iter().map(|diff_id| known(store, diff_id)).collect();
     let first = |index: &usize| !diff_ids[..*index].contains(&diff_ids[*index]);
-    let missing: Vec<_> = (0..layers.len()).filter(|index| layers[*index].is_none() && first(index)).collect();
+    let needed: Vec<_> = (0..diff_ids.len()).filter(first).collect();
     let work = Work {
         source,
         importer: Importer::new(store, sys, source.limits()),
@@ -50,29 +49,37 @@ pub(super) fn read(
         sys,
         tellers: &tellers,
         diff_ids: &diff_ids,
-        missing: &missing,
+        needed: &needed,
         next: AtomicUsize::new(0),
         failed: AtomicBool::new(false),
-        state: Mutex::new(State::new(layers, missing.len())),
+        state: Mutex::new(State::new(diff_ids.len(), needed.len())),
     };
-    let state = work.run();
-    let complete = |index: &usize| state.layers[*index].as_ref();
-    if let Some(failure) = state.failure {
-        if !state.unnamed.is_empty() {
-            name(store, sys, state.unnamed.iter().filter_map(complete))
+    let State { mut layers, unnamed, failure, stats, .. } = work.run();
+    if let Some(failure) = failure {
+        if !unnamed.is_empty() {
+            keep(store, sys, unnamed.iter().filter_map(|index| layers[*index].as_ref()))
                 .context("cannot keep the layers that were fetched")?;
         }
         return Err(failure);
     }
     // A layer may be in an image twice.
-    let same = |index: usize| diff_ids.iter().position(|diff_id| *diff_id == diff_ids[index]);
-    let all = (0..diff_ids.len()).filter_map(|index| complete(&index).or_else(|| complete(&same(index)?)).cloned());
-    Ok((all.collect(), state.stats))
+    for index in 0..layers.len() {
+        if layers[index].is_none() {
+            let same = diff_ids.iter().position(|diff_id| *diff_id == diff_ids[index]);
+            layers[index] = same.and_then(|same| layers[same].clone());
+        }
+    }
+    Ok((layers.into_iter().flatten().collect(), stats))
 }
 
-/// Makes the objects of layers durable, then gives the layers their names.
-pub(super) fn name<'l>(store: &Store, sys: &Sys, layers: impl IntoIterator<Item = &'l Layer>) -> anyhow::Result<()> {
+/// Makes layers durable, then gives them their names.
+fn keep<'l>(store: &Store, sys: &Sys, layers: impl IntoIterator<Item = &'l Layer>) -> anyhow::Result<()> {
     store.sync(sys)?;
+    name(store, sys, layers)
+}
+
+/// Gives layers that are durable their names.
+pub(super) fn name<'l>(store: &Store, sys: &Sys, layers: impl IntoIterator<Item = &'l Layer>) -> anyhow::Result<()> {
     for layer in layers {
         store.name_stream(sys, &layer_stream(&layer.diff_id), &layer.stream)?;
     }
@@ -94,7 +101,8 @@ struct Work<'a> {
     sys: &'a Sys,
     tellers: &'a [Teller<'a>],
     diff_ids: &'a [[u8; 32]],
-    missing: &'a [usize],
+    /// Layers that are each another one.
+    needed: &'a [usize],
     next: AtomicUsize,
     failed: AtomicBool,
     state: Mutex<State>,
@@ -113,15 +121,15 @@ struct State {
 }
 
 impl State {
-    fn new(layers: Vec<Option<Layer>>, left: usize) -> Self {
-        Self { layers, left, unnamed: Vec::new(), bytes: 0, stats: Stats::default(), failure: None }
+    fn new(layers: usize, left: usize) -> Self {
+        Self { layers: vec![None; layers], left, unnamed: Vec::new(), bytes: 0, stats: Stats::default(), failure: None }
     }
 }
 
 impl Work<'_> {
     fn run(self) -> State {
         std::thread::scope(|scope| {
-            for _ in 0..self.missing.len().min(AT_ONCE) {
+            for _ in 0..self.needed.len().min(AT_ONCE) {
                 scope.spawn(|| self.some_layers());
             }
         });
@@ -130,7 +138,7 @@ impl Work<'_> {
 
     /// One after the other, until none is left or one fails.
     fn some_layers(&self) {
-        while let Some(index) = self.missing.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(index) = self.needed.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let outcome = match self.failed.load(Ordering::Relaxed) {
                 true => return,
                 false => self.one_layer(*index),
@@ -146,8 +154,15 @@ impl Work<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A layer that the store has is read back beside those that are fetched.
     fn one_layer(&self, index: usize) -> anyhow::Result<()> {
         let (diff_id, teller, fetched) = (&self.diff_ids[index], &self.tellers[index], AtomicU64::new(0));
+        if let Some(layer) = known(self.store, diff_id) {
+            let mut state = self.state();
+            state.layers[index] = Some(layer);
+            state.left -= 1;
+            return Ok(());
+        }
         let LayerStream { compression, reader, originals } = self.source.layer(index)?;
         let reader = Stoppable { reader: Watched::new(reader, &fetched, teller), stop: &self.failed };
         let blob = LayerStream { compression, reader: Box::new(reader), originals };
@@ -173,7 +188,7 @@ impl Work<'_> {
         if state.bytes >= NAME_AFTER && state.left > 0 {
             state.bytes = 0;
             let unnamed = std::mem::take(&mut state.unnamed);
-            name(self.store, self.sys, unnamed.iter().filter_map(|index| state.layers[*index].as_ref()))?;
+            keep(self.store, self.sys, unnamed.iter().filter_map(|index| state.layers[*index].as_ref()))?;
         }
         Ok(())
     }
