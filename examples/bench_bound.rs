@@ -4,8 +4,8 @@
 //!
 //! Prints JSON, in seconds: `inflate` (all layers) and `longest` (the largest, which one thread has to do), `hash` (blobs, diff IDs and
 //! fs-verity digests), `write` (the contents that OLDER-TAG does not have, by as many threads as there are processors, no other work
-//! beside it), `sync` (the disk's part when nothing was written back before) and `back`, the kernel's processor time of that. `bound`:
-//! (inflate + hash + back) / processors + write, or `longest` if that is more; the disk works meanwhile.
+//! beside it) and `sync`, the disk's part when nothing was written back before. `bound`: (inflate + hash) / processors + write, or
+//! `longest` if that is more; the disk works meanwhile.
 
 use std::collections::HashSet;
 use std::fs;
@@ -46,12 +46,12 @@ fn main() -> anyhow::Result<()> {
     let files = contents(&layers)?;
     let hash = started.elapsed().as_secs_f64();
     let new: Vec<_> = files.into_iter().filter(|(_, name)| seen.insert(name.clone())).collect();
-    let (write, sync, back) = write(Path::new(place), &new)?;
+    let (write, sync) = write(Path::new(place), &new)?;
     let cores = std::thread::available_parallelism()?.get();
-    let bound = ((inflate + hash + back) / cores as f64 + write).max(longest);
+    let bound = ((inflate + hash) / cores as f64 + write).max(longest);
     println!(
         "{}",
-        serde_json::json!({"inflate": inflate, "longest": longest, "hash": hash, "write": write, "sync": sync, "back": back, "bound": bound})
+        serde_json::json!({"inflate": inflate, "longest": longest, "hash": hash, "write": write, "sync": sync, "bound": bound})
     );
     Ok(())
 }
@@ -107,8 +107,8 @@ fn contents(layers: &[Layer]) -> anyhow::Result<Vec<(&[u8], String)>> {
     Ok(contents)
 }
 
-/// Writes them; seconds of that, of the sync that follows, and of the processors' time that the sync takes.
-fn write(place: &Path, files: &[(&[u8], String)]) -> anyhow::Result<(f64, f64, f64)> {
+/// Writes them; seconds of that, and of the sync that follows.
+fn write(place: &Path, files: &[(&[u8], String)]) -> anyhow::Result<(f64, f64)> {
     for folder in 0..=255 {
         fs::create_dir(place.join(format!("{folder:02x}")))?;
     }
@@ -124,16 +124,7 @@ fn write(place: &Path, files: &[(&[u8], String)]) -> anyhow::Result<(f64, f64, f
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(std::io::Error::other("died"))))
     })?;
     let written = started.elapsed().as_secs_f64();
-    let (started, busy) = (Instant::now(), busy()?);
+    let started = Instant::now();
     rustix::fs::syncfs(fs::File::open(place)?)?;
-    Ok((written, started.elapsed().as_secs_f64(), self::busy()? - busy))
-}
-
-/// Seconds that the machine's processors have worked (`/proc/stat`, in 1/100 s): nobody else should, meanwhile.
-fn busy() -> anyhow::Result<f64> {
-    let stat = fs::read_to_string("/proc/stat")?;
-    let total = stat.lines().next().context("/proc/stat is empty")?;
-    let times: Vec<u64> = total.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
-    // user, nice, system, idle, iowait, irq, softirq
-    Ok([0, 1, 2, 5, 6].iter().filter_map(|index| times.get(*index)).sum::<u64>() as f64 / 100.0)
+    Ok((written, started.elapsed().as_secs_f64()))
 }
