@@ -10,6 +10,11 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsPr
 use super::places::{unusable, Places};
 use crate::fetch::Result;
 
+/// Whether what is there for a host can be read.
+pub(super) fn check(places: &Places, host: &str) -> Result<()> {
+    Found::of(places, host).map(drop)
+}
+
 /// How to speak TLS with a host.
 pub(super) fn tls(places: &Places, host: &str, insecure: bool) -> Result<TlsConfig> {
     let found = Found::of(places, host)?;

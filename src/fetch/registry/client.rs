@@ -7,7 +7,7 @@ use std::time::Duration;
 use ureq::http::{header, Response, Uri};
 use ureq::{Agent, Body};
 
-use super::certs::tls;
+use super::certs;
 use super::failure::{Cause, Failure};
 use super::places::Places;
 use super::proxy::proxy;
@@ -41,7 +41,7 @@ impl Client {
 
     /// Reads the certificates for a host: an error in them is better told before anything is asked.
     pub(super) fn prepare(&self, host: &str) -> Result<()> {
-        tls(&self.places, host, self.insecure).map(drop)
+        certs::check(&self.places, host)
     }
 
     /// Asks, and follows redirects; what comes back may be any other answer. Credentials stay with the first host.
@@ -94,7 +94,7 @@ impl Client {
         }
         let authority = url.authority().map_or(host.as_str(), |authority| authority.as_str());
         let other = |why: String| Failure::new(Cause::Other, why);
-        let tls = tls(&self.places, authority, self.insecure).map_err(|error| other(error.to_string()))?;
+        let tls = certs::tls(&self.places, authority, self.insecure).map_err(|error| other(error.to_string()))?;
         let config = Agent::config_builder()
             .tls_config(tls)
             .proxy(proxy(scheme, &host, port).map_err(other)?)
