@@ -125,8 +125,8 @@ pub fn import(
     }
     watch(Event::Step("Merging the layers".to_owned()));
     let entries = layers.iter_mut().map(|layer| std::mem::take(&mut layer.entries)).collect();
-    let streams =
-        Streams::put(&meta, store, sys, &layers).with_context(|| format!("cannot store {}", meta.reference))?;
+    let cannot_store = || format!("cannot store {}", meta.reference);
+    let streams = Streams::put(&meta, store, sys, &layers).with_context(cannot_store)?;
     // The disk works while the layers are merged.
     let mut durable = Ok(());
     let tree = std::thread::scope(|scope| {
@@ -135,8 +135,8 @@ pub fn import(
     });
     // What makes no image gets no names.
     let tree = tree.with_context(|| format!("cannot make an image of {}", meta.reference))?;
-    let named = durable.map_err(anyhow::Error::from).and_then(|()| streams.name(store, sys, keep));
-    named.with_context(|| format!("cannot store {}", meta.reference))?;
+    durable.with_context(cannot_store)?;
+    streams.name(store, sys, keep).with_context(cannot_store)?;
     stats.objects_total = objects(&tree);
     Ok(Imported { meta, tree, stats })
 }

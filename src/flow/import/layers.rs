@@ -41,7 +41,7 @@ pub(super) fn read(
     let diff_ids = source.image().diff_ids()?;
     let tellers = Teller::of_all(source.image(), store, watch)?;
     let first = |index: &usize| !diff_ids[..*index].contains(&diff_ids[*index]);
-    let needed: Vec<_> = (0..diff_ids.len()).filter(first).collect();
+    let distinct: Vec<_> = (0..diff_ids.len()).filter(first).collect();
     let work = Work {
         source,
         importer: Importer::new(store, sys, source.limits()),
@@ -49,10 +49,10 @@ pub(super) fn read(
         sys,
         tellers: &tellers,
         diff_ids: &diff_ids,
-        needed: &needed,
+        distinct: &distinct,
         next: AtomicUsize::new(0),
         failed: AtomicBool::new(false),
-        state: Mutex::new(State::new(diff_ids.len(), needed.len())),
+        state: Mutex::new(State::new(diff_ids.len(), distinct.len())),
     };
     let State { mut layers, unnamed, failure, stats, .. } = work.run();
     if let Some(failure) = failure {
@@ -101,8 +101,8 @@ struct Work<'a> {
     sys: &'a Sys,
     tellers: &'a [Teller<'a>],
     diff_ids: &'a [[u8; 32]],
-    /// Layers that are each another one.
-    needed: &'a [usize],
+    /// A layer that is in the image twice counts once.
+    distinct: &'a [usize],
     next: AtomicUsize,
     failed: AtomicBool,
     state: Mutex<State>,
@@ -124,12 +124,17 @@ impl State {
     fn new(layers: usize, left: usize) -> Self {
         Self { layers: vec![None; layers], left, unnamed: Vec::new(), bytes: 0, stats: Stats::default(), failure: None }
     }
+
+    fn add(&mut self, index: usize, layer: Layer) {
+        self.layers[index] = Some(layer);
+        self.left -= 1;
+    }
 }
 
 impl Work<'_> {
     fn run(self) -> State {
         std::thread::scope(|scope| {
-            for _ in 0..self.needed.len().min(AT_ONCE) {
+            for _ in 0..self.distinct.len().min(AT_ONCE) {
                 scope.spawn(|| self.some_layers());
             }
         });
@@ -138,7 +143,7 @@ impl Work<'_> {
 
     /// One after the other, until none is left or one fails.
     fn some_layers(&self) {
-        while let Some(index) = self.needed.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(index) = self.distinct.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let outcome = match self.failed.load(Ordering::Relaxed) {
                 true => return,
                 false => self.one_layer(*index),
@@ -158,9 +163,7 @@ impl Work<'_> {
     fn one_layer(&self, index: usize) -> anyhow::Result<()> {
         let (diff_id, teller, fetched) = (&self.diff_ids[index], &self.tellers[index], AtomicU64::new(0));
         if let Some(layer) = known(self.store, diff_id) {
-            let mut state = self.state();
-            state.layers[index] = Some(layer);
-            state.left -= 1;
+            self.state().add(index, layer);
             return Ok(());
         }
         let LayerStream { compression, reader, originals } = self.source.layer(index)?;
@@ -176,9 +179,8 @@ impl Work<'_> {
     fn complete(&self, index: usize, layer: Layer, fetched: u64, counts: Counts) -> anyhow::Result<()> {
         let mut state = self.state();
         let state = &mut *state;
-        state.layers[index] = Some(layer);
+        state.add(index, layer);
         state.unnamed.push(index);
-        state.left -= 1;
         state.bytes += counts.bytes;
         state.stats.bytes_fetched += fetched;
         state.stats.bytes_written += counts.bytes;
